@@ -1,0 +1,1 @@
+"""botscalp: does this model earn money after costs, out of sample, and should I believe the number?"""

@@ -1,0 +1,22 @@
+"""What predictions would have earned: fills, costs, equity, and the figures drawn from them.
+
+Numba and pandas are imported at the first run and the first table, not here: a config that only names
+`Backtest` is checked without them.
+"""
+
+from botscalp.backtest.engine import Backtest
+from botscalp.backtest.performance import Summary, mean_net_bps, summarize
+from botscalp.backtest.result import PredictedBars, Result
+from botscalp.backtest.variants import SizeRow, buy_and_hold, size_table
+
+__all__ = [
+    "Backtest",
+    "PredictedBars",
+    "Result",
+    "SizeRow",
+    "Summary",
+    "buy_and_hold",
+    "mean_net_bps",
+    "size_table",
+    "summarize",
+]

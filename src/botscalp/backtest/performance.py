@@ -1,0 +1,153 @@
+"""Figures drawn from trades and equity: pure functions, fractions and quote currency, None where undefined.
+
+`trades` are the kernel's records, `equity_quote` (T,) is marked at `close_time_ns` (T,).
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from botscalp.types import Float64, Int64
+
+if TYPE_CHECKING:
+    from botscalp.backtest.kernel import Trades
+
+DAYS_PER_YEAR = 365
+"""a market that never closes"""
+MIN_SHARPE_DAYS = 30
+DAY_NS = 86_400_000_000_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """The block of figures of one backtest; money in the quote currency."""
+
+    trades: int
+    win_rate: float | None
+    """share of trades with net PnL above 0"""
+    break_even: float | None
+    """win rate at which the mean net trade is 0, given the mean win and the mean loss"""
+    targets: int
+    stops: int
+    timeouts: int
+    ends: int
+    gross_pnl: float
+    """at prices before slippage"""
+    net_pnl: float
+    """gross - slippage - fees - funding"""
+    fees: float
+    slippage: float
+    funding: float
+    mean_net_bps: float | None
+    """mean over trades of net PnL to entry notional, in 0.01 %"""
+    mean_gross_bps: float | None
+    roi: float
+    """net PnL to capital"""
+    max_drawdown: float
+    """deepest fall below the running peak as a fraction of that peak, marked at closes; never above 0"""
+    max_drawdown_quote: float
+    """deepest fall below the running peak in money; its peak may be another"""
+    sharpe: float | None
+    """annualised, from equity at the end of each UTC day"""
+    sharpe_low: float | None
+    sharpe_high: float | None
+    """ends of its 95 % interval"""
+    sharpe_undefined: str | None
+    """why there is no Sharpe ratio"""
+    days: int
+    """UTC days that the bars touch"""
+
+
+def summarize(trades: "Trades", close_time_ns: Int64, equity_quote: Float64, capital_quote: float) -> Summary:
+    """All figures of one backtest."""
+    from botscalp.backtest.kernel import END, STOP, TARGET, TIMEOUT
+
+    pnl = trades["pnl_quote"]
+    reasons = np.bincount(trades["reason"], minlength=4)
+    daily_returns = utc_day_returns(close_time_ns, equity_quote, capital_quote)
+    sharpe, low, high, undefined = sharpe_ratio(daily_returns)
+    fraction, money = max_drawdown(equity_quote, capital_quote)
+    return Summary(
+        trades=len(trades),
+        win_rate=float((pnl > 0).mean()) if len(trades) else None,
+        break_even=break_even_win_rate(pnl),
+        targets=int(reasons[TARGET]),
+        stops=int(reasons[STOP]),
+        timeouts=int(reasons[TIMEOUT]),
+        ends=int(reasons[END]),
+        gross_pnl=float(trades["gross_quote"].sum()),
+        net_pnl=float(pnl.sum()),
+        fees=float(trades["fees_quote"].sum()),
+        slippage=float(trades["slippage_quote"].sum()),
+        funding=float(trades["funding_quote"].sum()),
+        mean_net_bps=mean_net_bps(trades),
+        mean_gross_bps=mean_net_bps(trades, cost_multiple=0.0),
+        roi=float(pnl.sum() / capital_quote),
+        max_drawdown=fraction,
+        max_drawdown_quote=money,
+        sharpe=sharpe,
+        sharpe_low=low,
+        sharpe_high=high,
+        sharpe_undefined=undefined,
+        days=len(daily_returns),
+    )
+
+
+def mean_net_bps(trades: "Trades", cost_multiple: float = 1.0) -> float | None:
+    """Mean over trades of PnL to entry notional, in 0.01 %, had all costs been `cost_multiple` times what they were."""
+    if not len(trades):
+        return None
+    costs = trades["slippage_quote"] + trades["fees_quote"] + trades["funding_quote"]
+    net = trades["gross_quote"] - cost_multiple * costs
+    return float(np.mean(net / (trades["size_base"] * trades["entry_price"])) * 1e4)
+
+
+def break_even_win_rate(pnl_quote: Float64) -> float | None:
+    """L / (W + L) for mean win W and mean loss L: the win rate at which the mean trade would be 0."""
+    wins, losses = pnl_quote[pnl_quote > 0], pnl_quote[pnl_quote <= 0]
+    if not (len(wins) and len(losses)):
+        return None
+    win, loss = wins.mean(), -losses.mean()
+    return float(loss / (win + loss))
+
+
+def max_drawdown(equity_quote: Float64, capital_quote: float) -> tuple[float, float]:
+    """The deepest fall below the running peak, as a fraction of it and in money; the first peak is the capital."""
+    from botscalp.backtest.kernel import max_drawdown_nb
+
+    fraction, money = max_drawdown_nb(equity_quote, float(capital_quote))
+    return float(fraction), float(money)
+
+
+def utc_day_returns(close_time_ns: Int64, equity_quote: Float64, capital_quote: float) -> Float64:
+    """The return of every UTC day from the first bar's to the last's, shape (days,); a day without bars returns 0.
+
+    A close at midnight belongs to the day that it ends. The first day starts from the capital.
+    """
+    first, last = (close_time_ns[[0, -1]] - 1) // DAY_NS
+    midnights_ns = np.arange(first + 1, last + 2) * DAY_NS
+    at_midnight = equity_quote[np.searchsorted(close_time_ns, midnights_ns, side="right") - 1]
+    before = np.concatenate([[capital_quote], at_midnight[:-1]])
+    with np.errstate(divide="ignore", invalid="ignore"):
+        returns: Float64 = at_midnight / before - 1.0
+    return returns
+
+
+def sharpe_ratio(daily_returns: Float64) -> tuple[float | None, float | None, float | None, str | None]:
+    """Annualised Sharpe ratio S at no risk-free rate, its 95 % interval, and else the reason why there is none.
+
+    The interval is S +- 1.96 sqrt((1 + S^2 / (2 * 365)) * 365 / days), after Lo (2002) for independent returns:
+    a week of anything spans +-14, so fewer than 30 days give no figure.
+    """
+    days = len(daily_returns)
+    if days < MIN_SHARPE_DAYS:
+        return None, None, None, f"n/a ({days} days < {MIN_SHARPE_DAYS})"
+    if not np.all(daily_returns > -1.0):
+        return None, None, None, "n/a (the account is lost)"
+    deviation = daily_returns.std(ddof=1)
+    if deviation == 0.0:
+        return None, None, None, "n/a (equity never moves)"
+    sharpe = float(daily_returns.mean() / deviation * DAYS_PER_YEAR**0.5)
+    half_width = 1.96 * ((1 + sharpe**2 / (2 * DAYS_PER_YEAR)) * DAYS_PER_YEAR / days) ** 0.5
+    return sharpe, sharpe - half_width, sharpe + half_width, None

@@ -1,0 +1,100 @@
+"""What goes into a backtest and what comes out: arrays at once, tables when asked for."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from botscalp.types import Bars, Float64, Int64
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from botscalp.backtest.kernel import Trades
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictedBars:
+    """One symbol's bars with what is known at each close; every array has shape (T,)."""
+
+    bars: Bars
+    p: NDArray[np.floating]
+    """probability of up; NaN where there is no prediction"""
+    atr: Float64
+    """average true range in price units; NaN while it warms up"""
+    window: NDArray[np.integer]
+    """walk-forward window of each bar's prediction"""
+
+    def __post_init__(self) -> None:
+        assert len(self.bars) == len(self.p) == len(self.atr) == len(self.window) > 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """The trades of every symbol and the account's equity at every close."""
+
+    market: tuple[PredictedBars, ...]
+    trades_of: "tuple[Trades, ...]"
+    """per symbol, in the order of `market`: the kernel's records, whose rows point into that symbol's bars"""
+    close_time_ns: Int64
+    """union of the symbols' close times, shape (T,)"""
+    equity_quote: Float64
+    """capital and cumulative PnL of all symbols, open positions marked at their last close, shape (T,)"""
+    capital_quote: float
+
+    @cached_property
+    def records(self) -> "Trades":
+        """All trades as the kernel wrote them, symbol after symbol; what `performance` works on."""
+        return self.trades_of[0] if len(self.trades_of) == 1 else np.concatenate(self.trades_of)
+
+    @cached_property
+    def trades(self) -> "pd.DataFrame":
+        """The trades as `trades.parquet` holds them, by entry time."""
+        import pandas as pd
+
+        tables = [_table(predicted, trades) for predicted, trades in zip(self.market, self.trades_of, strict=True)]
+        if len(tables) == 1:
+            return tables[0]
+        return pd.concat(tables).sort_values("entry_time", kind="stable", ignore_index=True)
+
+    @cached_property
+    def equity(self) -> "pd.DataFrame":
+        """The equity as `equity.parquet` holds it."""
+        import pandas as pd
+
+        return pd.DataFrame({"close_time": _utc(self.close_time_ns), "equity_quote": self.equity_quote})
+
+
+def _table(predicted: PredictedBars, trades: "Trades") -> "pd.DataFrame":
+    import pandas as pd
+
+    from botscalp.backtest.kernel import REASONS
+
+    open_time_ns = predicted.bars.open_time_ns
+    return pd.DataFrame(
+        {
+            "symbol": np.full(len(trades), predicted.bars.symbol),
+            "window": np.asarray(predicted.window, np.int64)[trades["signal"]],
+            "side": trades["side"],
+            "signal_time": _utc(open_time_ns[trades["signal"]]),
+            "entry_time": _utc(open_time_ns[trades["entry"]]),
+            "exit_time": _utc(open_time_ns[trades["exit"]]),
+            "entry_price": trades["entry_price"],
+            "exit_price": trades["exit_price"],
+            "size_base": trades["size_base"],
+            "reason": np.array(REASONS)[trades["reason"]],
+            "gross_quote": trades["gross_quote"],
+            "slippage_quote": trades["slippage_quote"],
+            "fees_quote": trades["fees_quote"],
+            "funding_quote": trades["funding_quote"],
+            "pnl_quote": trades["pnl_quote"],
+        }
+    )
+
+
+def _utc(times_ns: Int64) -> "pd.DatetimeIndex":
+    import pandas as pd
+
+    return pd.DatetimeIndex(times_ns.view("datetime64[ns]"), tz="UTC")

@@ -1,0 +1,59 @@
+"""The same market traded otherwise: at other sizes, or simply held."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from botscalp.backtest.engine import Backtest
+from botscalp.backtest.performance import summarize
+from botscalp.backtest.result import PredictedBars, Result
+
+
+@dataclass(frozen=True, kw_only=True)
+class SizeRow:
+    """A line of the position-size table; money in the quote currency."""
+
+    contract: float
+    """base units per trade"""
+    trades: int
+    net_pnl: float
+    fees: float
+    roi: float
+    max_drawdown: float
+    max_drawdown_quote: float
+
+
+def size_table(backtest: Backtest, market: Sequence[PredictedBars], contracts: Sequence[float]) -> list[SizeRow]:
+    """The backtest run again at each contract (base units), all else equal."""
+    return [_size_row(replace(backtest, contract=contract, notional=None), market) for contract in contracts]
+
+
+def _size_row(backtest: Backtest, market: Sequence[PredictedBars]) -> SizeRow:
+    result = backtest.run(market)
+    summary = summarize(result.records, result.close_time_ns, result.equity_quote, result.capital_quote)
+    assert backtest.contract is not None
+    return SizeRow(
+        contract=backtest.contract,
+        trades=summary.trades,
+        net_pnl=summary.net_pnl,
+        fees=summary.fees,
+        roi=summary.roi,
+        max_drawdown=summary.max_drawdown,
+        max_drawdown_quote=summary.max_drawdown_quote,
+    )
+
+
+def buy_and_hold(backtest: Backtest, market: Sequence[PredictedBars]) -> Result:
+    """Long each symbol, at the backtest's size and costs, from the first open it could have traded to the last close.
+
+    That is the open after the first prediction. One trade a symbol (reason end), by the same kernel.
+    """
+    longest = max(int(np.ptp(predicted.bars.number)) + 1 for predicted in market)
+    forever = replace(backtest, stop_atr=np.inf, target_atr=np.inf, max_hold=longest)
+    return forever.run([_always_up(predicted) for predicted in market])
+
+
+def _always_up(predicted: PredictedBars) -> PredictedBars:
+    p = np.where(np.isnan(predicted.p), np.nan, 1.0)
+    return replace(predicted, p=p, atr=np.ones(len(p)))

@@ -1,0 +1,241 @@
+"""Bars from files: Parquet, Feather or CSV, with Binance's columns or plain open, high, low, close, volume."""
+
+import logging
+import re
+import zlib
+from dataclasses import dataclass
+from difflib import get_close_matches
+from os.path import expanduser
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+from zipfile import BadZipFile
+
+import numpy as np
+from annotated_types import MinLen
+
+from botscalp.data.bars import checked, clipped, inferred_interval_ns
+from botscalp.data.times import interval_name, parse_time_ns, time_text
+from botscalp.errors import UserError
+from botscalp.types import Bars, Float64, Int64
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+logger = logging.getLogger(__name__)
+
+# The spellings of each column, in order of preference, in lower case and without what is neither letter nor digit.
+SPELLINGS = {
+    "open_time": ("opentime", "timestamp", "datetime", "date", "time"),
+    "open": ("open",),
+    "high": ("high",),
+    "low": ("low",),
+    "close": ("close",),
+    "volume": ("volume",),
+    "quote_volume": ("quotevolume", "quoteassetvolume", "quoteav"),
+    "trades": ("trades", "count", "numberoftrades", "numtrades"),
+    "taker_buy_volume": ("takerbuyvolume", "takerbuybaseassetvolume", "takerbuybasevolume", "tbbaseav"),
+}
+OPTIONAL = {"quote_volume", "trades", "taker_buy_volume"}
+
+# Binance's kline files without a header hold these.
+BINANCE_COLUMNS = [
+    *("open_time", "open", "high", "low", "close", "volume", "close_time"),
+    *("quote_volume", "trades", "taker_buy_volume", "taker_buy_quote_volume", "ignore"),
+]
+
+SUFFIXES = (".parquet", ".pq", ".feather", ".csv", ".csv.gz", ".zip")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileSource:
+    """Bars of one file, or of one file per symbol."""
+
+    path: str
+    """a file, or a pattern in which {symbol} stands for each of `symbols`; relative to the working directory"""
+    symbols: Annotated[tuple[str, ...], MinLen(1)]
+    """what the bars are called and what {symbol} becomes"""
+    start: str | None
+    """the first time loaded, UTC; null loads from the file's first bar"""
+    end: str | None
+    """the time at which loading stops, exclusive, UTC; null loads to the file's last bar"""
+
+    def __post_init__(self) -> None:
+        if len(self.symbols) > 1 and "{symbol}" not in self.path:
+            remedy = (
+                "put {symbol} where the files' names differ, quoted against the shell: 'data.path=bars/{symbol}.csv'"
+            )
+            raise UserError("data.path", self.path, f"is one file for {len(self.symbols)} symbols", remedy)
+        if len(set(self.symbols)) < len(self.symbols):
+            raise UserError("data.symbols", list(self.symbols), "names a symbol twice", "name each symbol once")
+        start_ns, end_ns = self._range_ns()
+        if start_ns is not None and end_ns is not None and start_ns >= end_ns:
+            raise UserError("data.end", self.end, f"does not follow data.start={self.start}", "give a later end")
+
+    @property
+    def real(self) -> bool:
+        """Whether a market made these bars."""
+        return True
+
+    @property
+    def source(self) -> str:
+        """The option's name."""
+        return "file"
+
+    def load(self) -> tuple[Bars, ...]:
+        """The bars of each symbol within [start, end), in the order of `symbols`.
+
+        Raises UserError for a file that is missing, unreadable, lacks a column, breaks the contract of
+        `Bars`, holds nothing between start and end, or has another interval than the first symbol's.
+        """
+        markets = tuple(self._load(symbol) for symbol in self.symbols)
+        for bars in markets[1:]:
+            if bars.interval_ns != markets[0].interval_ns:
+                names = f"{interval_name(bars.interval_ns)} bars of {bars.symbol}"
+                wanted = f"{interval_name(markets[0].interval_ns)} bars of {markets[0].symbol}"
+                raise UserError("data.path", self.path, f"has {names} beside {wanted}", "give files of one interval")
+        return markets
+
+    def _load(self, symbol: str) -> Bars:
+        path = Path(expanduser(self.path.replace("{symbol}", symbol)))
+        _warn_of_another_symbol(path, symbol)
+        whole = _bars(_table(path), symbol, path)
+        bars = clipped(whole, *self._range_ns())
+        if not len(bars):
+            span = f"{time_text(int(whole.open_time_ns[0]))} to {time_text(int(whole.close_time_ns[-1]))}"
+            wanted = f"data.start={self.start} and data.end={self.end}"
+            remedy = "move data.start and data.end into that span, or set them to null"
+            raise UserError("data.path", path, f"no bars between {wanted}: the file spans {span}", remedy)
+        return bars
+
+    def _range_ns(self) -> tuple[int | None, int | None]:
+        return (
+            None if self.start is None else parse_time_ns(self.start, key="data.start"),
+            None if self.end is None else parse_time_ns(self.end, key="data.end"),
+        )
+
+
+def _warn_of_another_symbol(path: Path, symbol: str) -> None:
+    """A file named after another symbol is most likely a forgotten `data.symbols`; only a person can tell."""
+    named = re.findall(r"(?<![A-Z0-9])[A-Z0-9]{2,}USD[TC]?(?![A-Z0-9])", path.name)
+    if named and symbol not in named:
+        logger.warning("%s is loaded as %s: if it is not, set data.symbols=[%s]", path.name, symbol, named[0])
+
+
+def _table(path: Path) -> "pd.DataFrame":
+    """The file's rows as they stand, its columns named."""
+    import pandas as pd
+
+    if not path.is_file():
+        raise UserError("data.path", path, "is a folder" if path.is_dir() else "no such file", _what_exists_near(path))
+    suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
+    if suffix is None:
+        raise UserError("data.path", path, "has no known suffix", f"one of {', '.join(SUFFIXES)}")
+    try:
+        if suffix in (".parquet", ".pq"):
+            table = pd.read_parquet(path)
+        elif suffix == ".feather":
+            table = pd.read_feather(path)
+        else:
+            return _csv(path)
+    except UserError:
+        raise
+    except (OSError, ValueError, EOFError, BadZipFile, zlib.error) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise UserError("data.path", path, f"cannot be read: {reason}", "check that the file is whole") from error
+    # A table saved with its times as index.
+    return table.reset_index(names="open_time") if isinstance(table.index, pd.DatetimeIndex) else table
+
+
+def _csv(path: Path) -> "pd.DataFrame":
+    """A CSV with a header, or Binance's twelve columns without one; files of both kinds lie in its archive."""
+    import pandas as pd
+
+    first = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
+    if pd.to_numeric(first, errors="coerce").isna().all():
+        return pd.read_csv(path, low_memory=False)
+    if len(first) != len(BINANCE_COLUMNS):
+        problem = f"has no header and {len(first)} columns, not Binance's {len(BINANCE_COLUMNS)}"
+        raise UserError("data.path", path, problem, "add a header: open_time,open,high,low,close,volume")
+    return pd.read_csv(path, header=None, names=BINANCE_COLUMNS, low_memory=False)
+
+
+def _bars(table: "pd.DataFrame", symbol: str, path: Path) -> Bars:
+    """The table's columns as checked bars of this symbol."""
+    if table.empty:
+        raise UserError("data.path", path, "holds no rows", "give a file with bars")
+    found = {re.sub(r"[^a-z0-9]", "", str(name).lower()): name for name in table.columns}
+    if "symbol" in found and set(table[found["symbol"]].unique()) - {symbol}:
+        held = sorted(map(str, table[found["symbol"]].unique()))
+        raise UserError("data.symbols", symbol, f"{path} holds {', '.join(held)}", "one symbol a file, named as there")
+    columns = {}
+    for column, spellings in SPELLINGS.items():
+        spelling = next((spelling for spelling in spellings if spelling in found), None)
+        if spelling is not None:
+            columns[column] = table[found[spelling]]
+        elif column not in OPTIONAL:
+            names = ", ".join(map(str, table.columns))
+            remedy = f"name it {column}" + (", or one of " + ", ".join(spellings[1:]) if spellings[1:] else "")
+            raise UserError("data.path", path, f"has no column {column}; its columns are: {names}", remedy)
+    open_time_ns = _times_ns(columns.pop("open_time"), path)
+    bars = Bars(
+        symbol=symbol,
+        interval_ns=inferred_interval_ns(open_time_ns, key="data.path", value=path),
+        open_time_ns=open_time_ns,
+        **{name: _numbers(column, path) for name, column in columns.items()},
+    )
+    return checked(bars, key="data.path", value=path)
+
+
+def _times_ns(column: "pd.Series", path: Path) -> Int64:
+    """Datetimes, ISO 8601 text (UTC unless stated), or integers since 1970 in s, ms, us or ns, told by magnitude."""
+    import pandas as pd
+
+    if column.isna().any():
+        row = int(column.isna().to_numpy().argmax())
+        raise UserError("data.path", path, f"row {row}, counted from 0, has no {column.name}", "delete that row")
+    first = column.iloc[0]
+    if not (first.strip().isdigit() if isinstance(first, str) else isinstance(first, (int, float, np.number))):
+        times = pd.to_datetime(column, utc=True, format="ISO8601", errors="coerce")
+        if times.isna().any():
+            row = int(times.isna().to_numpy().argmax())
+            problem = f"row {row}, counted from 0: {column.name} '{column.iloc[row]}' is no time"
+            raise UserError("data.path", path, problem, "ISO 8601 (2024-01-31 12:05:00), or integers since 1970 UTC")
+        return np.asarray(times.dt.as_unit("ns").astype("int64"), dtype=np.int64)
+    stamps = pd.to_numeric(column, errors="coerce").to_numpy(na_value=np.nan)
+    # From 1970-04 to 2255 the four units do not overlap; below lies nothing that is a time of a bar.
+    unit = np.searchsorted([9e9, 9e12, 9e15, 9e18], stamps, side="right")
+    wrong = ~((stamps >= 1e8) & (stamps < 9e18)) | (stamps % 1 != 0)
+    if wrong.any():
+        row = int(wrong.argmax())
+        problem = f"row {row}, counted from 0: {column.name} '{column.iloc[row]}' is no time"
+        raise UserError("data.path", path, problem, "integers in s, ms, us or ns since 1970 UTC, or ISO 8601 text")
+    if (unit != unit[0]).any():
+        names, row = ("s", "ms", "us", "ns"), int((unit != unit[0]).argmax())
+        problem = f"{column.name} changes from {names[unit[0]]} to {names[unit[row]]} at row {row}, counted from 0"
+        raise UserError("data.path", path, problem, "write all times of a file in one unit")
+    return stamps.astype(np.int64) * np.int64(10 ** (9 - 3 * int(unit[0])))
+
+
+def _numbers(column: "pd.Series", path: Path) -> Float64:
+    import pandas as pd
+
+    numbers = pd.to_numeric(column, errors="coerce")
+    text = (numbers.isna() & column.notna()).to_numpy()
+    if text.any():
+        row = int(text.argmax())
+        problem = f"row {row}, counted from 0: {column.name} '{column.iloc[row]}' is no number"
+        raise UserError("data.path", path, problem, "write plain numbers, without units or thousands separators")
+    return np.ascontiguousarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
+
+
+def _what_exists_near(path: Path) -> str:
+    """A remedy for a path that is no file: the closest names in the deepest folder of it that exists."""
+    path = path.absolute()
+    folder = next(parent for parent in (path, *path.parents) if parent.is_dir())
+    names = sorted(entry.name for entry in folder.iterdir())
+    if folder == path:
+        names = [name for name in names if name.lower().endswith(SUFFIXES)]
+        return f"name a file of it: {', '.join(names[:3])}" if names else "name a file"
+    wanted = path.relative_to(folder).parts[0]
+    close = get_close_matches(wanted, names, n=3, cutoff=0.4)
+    return f"in {folder} there is {', '.join(close)}" if close else f"{folder} holds nothing named like {wanted}"

@@ -1,0 +1,14 @@
+"""Heads: networks that map a sample [B, L, F] to one logit, and the options that describe them."""
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from torch import nn
+
+
+class Model(Protocol):
+    """An option of the model group."""
+
+    def head(self, *, n_features: int, lags: int) -> "nn.Module":
+        """A fresh network whose forward maps [B, lags, n_features] to logits [B]."""
+        ...

@@ -1,0 +1,1 @@
+"""The data's way, from bars to a verdict: one module a stage, `walkforward` puts them in order."""

@@ -1,0 +1,92 @@
+"""One experiment: every choice that a run depends on, as plain objects."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from botscalp.backtest.engine import Backtest
+from botscalp.calibration import Calibration
+from botscalp.data import Source
+from botscalp.features.feature_set import FeatureSet
+from botscalp.labels import Label
+from botscalp.models import Model
+from botscalp.pipeline.rules import Outcome
+from botscalp.pipeline.tracking import TrackedRun, Tracking
+from botscalp.pipeline.verdict import Thresholds
+from botscalp.training.settings import TrainerSettings
+from botscalp.types import NonNegativeInt
+from botscalp.windows import WalkForward
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What a user sets outside the groups."""
+
+    study: str
+    seed: NonNegativeInt
+    resume: bool
+    store: Path
+    fail_on: tuple[Outcome, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """The parts in the order in which data meets them."""
+
+    job: Job
+    data: Source
+    features: FeatureSet
+    label: Label
+    model: Model
+    wfo: WalkForward
+    trainer: TrainerSettings
+    calibration: Calibration
+    backtest: Backtest
+    verdict: Thresholds
+    tracking: Tracking
+    names: Mapping[str, str]
+    """the chosen option of each group, e.g. {"model": "gru"}"""
+    overrides: Mapping[str, str]
+    """what was typed on the command line or set by a sweep, e.g. {"label.horizon": "5"}"""
+
+    @property
+    def title(self) -> str:
+        """What tells this run from its neighbours in a list, e.g. "gru-h3"."""
+        horizon = getattr(self.label, "horizon", None)
+        return f"{self.names['model']}-{self.names['label'] if horizon is None else f'h{horizon}'}"
+
+
+    def recorded(self) -> AbstractContextManager[TrackedRun]:
+        """Record the run by the chosen tracking while the block lasts."""
+        job = self.job
+        return self.tracking.run(store=job.store, study=job.study, name=self.title, params=self.compared)
+
+    @property
+    def compared(self) -> dict[str, str]:
+        """What a person compares runs by, plus whatever was typed for this one."""
+        values = {
+            "model.name": self.names["model"],
+            "label.name": self.names["label"],
+            "features.name": self.names["features"],
+            "wfo.name": self.names["wfo"],
+            "calibration.name": self.names["calibration"],
+            "data.name": self.names["data"],
+            "data.symbols": ",".join(self.data.symbols),
+            "features.lags": self.features.lags,
+            "trainer.epochs": self.trainer.epochs,
+            "trainer.batch": self.trainer.batch,
+            "trainer.lr": self.trainer.lr,
+            "backtest.threshold": self.backtest.threshold,
+            "backtest.taker_bps": self.backtest.taker_bps,
+            "seed": self.job.seed,
+        }
+        for group, option in (("model", self.model), ("label", self.label)):
+            values |= {f"{group}.{name}": value for name, value in asdict(option).items()}
+        return {name: str(value) for name, value in values.items()} | dict(self.overrides)
+
+
+def described(option: Any) -> dict[str, Any]:
+    """A dataclass as a config describes it: `_target_` and its fields; `botscalp.config.build` is the way back."""
+    return {"_target_": f"{type(option).__module__}.{type(option).__qualname__}", **asdict(option)}

@@ -1,0 +1,101 @@
+"""Bars, features and labels of all symbols as one table of rows: symbol after symbol, by time within each."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from botscalp.data.bars import digest
+from botscalp.errors import UserError
+from botscalp.features.causality import check_causality
+from botscalp.features.feature_set import FeatureSet
+from botscalp.features.samples import predictable
+from botscalp.labels import Label
+from botscalp.types import Bars, Bool, Float32, Int64
+from botscalp.windows import Range
+
+
+@dataclass(frozen=True, kw_only=True)
+class Panel:
+    """N rows, one a bar. A sample is named by the row of its last bar; it never crosses a symbol or a gap."""
+
+    bars: tuple[Bars, ...]
+    first_row: Int64
+    """where each symbol starts, and N; shape (symbols + 1,)"""
+    open_time_ns: Int64
+    x_NF: Float32
+    """features, NaN while they warm up"""
+    label_N: Float32
+    """1 up, 0 down, NaN where there is no label"""
+    predictable_N: Bool
+
+    @property
+    def interval_ns(self) -> int:
+        return self.bars[0].interval_ns
+
+    @property
+    def symbols(self) -> tuple[str, ...]:
+        return tuple(bars.symbol for bars in self.bars)
+
+    @property
+    def digest(self) -> str:
+        """sha256 of all bars."""
+        return hashlib.sha256("".join(digest(bars) for bars in self.bars).encode()).hexdigest()
+
+    @property
+    def span_ns(self) -> tuple[int, int]:
+        """From the first open to the last close that all symbols share."""
+        return (
+            max(int(bars.open_time_ns[0]) for bars in self.bars),
+            min(int(bars.close_time_ns[-1]) for bars in self.bars),
+        )
+
+    @property
+    def symbol_N(self) -> Int64:
+        """Position of each row's symbol in `bars`."""
+        return np.repeat(np.arange(len(self.bars)), np.diff(self.first_row))
+
+    def predictable_rows(self, part: Range) -> Int64:
+        """Rows in the range that get a prediction."""
+        inside = (self.open_time_ns >= part.start_ns) & (self.open_time_ns < part.end_ns)
+        return np.flatnonzero(inside & self.predictable_N)
+
+    def labelled_rows(self, part: Range) -> Int64:
+        """Predictable rows in the range that have a label; training and metrics use these alone."""
+        rows = self.predictable_rows(part)
+        return rows[~np.isnan(self.label_N[rows])]
+
+
+def build_panel(
+    bars: tuple[Bars, ...], *, features: FeatureSet, label: Label, seed: int
+) -> Panel:
+    """Compute features and labels, and check on random prefixes that no feature looks ahead.
+
+    Raises:
+        CausalityError: a feature at t changed when bars after t were taken away.
+        UserError: the symbols' intervals differ, or bars are too few for a single sample.
+    """
+    intervals = {one.interval_ns for one in bars}
+    if len(intervals) > 1:
+        raise UserError("data.symbols", [one.symbol for one in bars], "their intervals differ", "use files of one interval")
+    x = [features.compute(one) for one in bars]
+    names = tuple(column.name for column in features.columns)
+    for one, x_TF in zip(bars, x, strict=True):
+        check_causality(features.compute, one, x_TF, names=names, seed=seed)
+    sample = [predictable(one, features.lags, features.lookback_bars) for one in bars]
+    if not any(mask.any() for mask in sample):
+        raise UserError(
+            "data.start",
+            "all",
+            f"{sum(map(len, bars))} bars hold no sample: the features need {features.lookback_bars} bars "
+            f"and {features.lags} lags without a gap",
+            "load more bars, or use shorter spans in features",
+        )
+    return Panel(
+        bars=bars,
+        first_row=np.cumsum([0, *map(len, bars)]),
+        open_time_ns=np.concatenate([one.open_time_ns for one in bars]),
+        x_NF=np.concatenate(x),
+        label_N=np.concatenate([label.labels(one) for one in bars]),
+        predictable_N=np.concatenate(sample),
+    )

@@ -1,0 +1,101 @@
+"""The out-of-sample predictions of all windows, one after another: what is scored and traded, once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pandas as pd
+
+from botscalp import indicators
+from botscalp.backtest.result import PredictedBars
+from botscalp.pipeline.panel import Panel
+from botscalp.pipeline.window import FittedWindow, Forecast
+from botscalp.types import Bool, Float64, Int64
+from botscalp.windows import Window
+
+
+@dataclass(frozen=True, kw_only=True)
+class Predictions:
+    """n rows by window, symbol and time; every array has shape (n,)."""
+
+    row: Int64
+    """in the panel"""
+    open_time_ns: Int64
+    symbol: Int64
+    """position in the panel's bars"""
+    window: Int64
+    p_raw: Float64
+    p: Float64
+    label: Float64
+    """1 up, 0 down, NaN where there is no label"""
+    base_rate: Float64
+    """share of "up" in the training range of the row's window: the forecast that needs no model"""
+
+    @cached_property
+    def labelled(self) -> Bool:
+        """The rows that metrics use."""
+        return ~np.isnan(self.label)
+
+    def of_window(self, window: int) -> Bool:
+        """The labelled rows of one window."""
+        return self.labelled & (self.window == window)
+
+    def table(self, symbols: Sequence[str]) -> pd.DataFrame:
+        """The predictions as `predictions.parquet` holds them."""
+        return pd.DataFrame(
+            {
+                "open_time": pd.to_datetime(self.open_time_ns, utc=True),
+                "symbol": np.array(symbols)[self.symbol],
+                "window": self.window,
+                "p_raw": self.p_raw,
+                "p": self.p,
+                "label": self.label,
+            }
+        )
+
+
+def concatenated(panel: Panel, fitted: Sequence[FittedWindow], *, part: str = "test") -> Predictions:
+    """The forecasts of one part ("test" or "calibration") of all windows, with the panel's labels."""
+    forecasts: list[Forecast] = [getattr(one, part) for one in fitted]
+    lengths = [len(one.p) for one in forecasts]
+    open_time_ns = np.concatenate([one.open_time_ns for one in forecasts])
+    symbol = np.concatenate([one.symbol for one in forecasts])
+    row = np.empty(len(symbol), np.int64)
+    for position, first in enumerate(panel.first_row[:-1]):
+        here = symbol == position
+        row[here] = first + np.searchsorted(panel.bars[position].open_time_ns, open_time_ns[here])
+    assert np.array_equal(panel.open_time_ns[row], open_time_ns)
+    return Predictions(
+        row=row,
+        open_time_ns=open_time_ns,
+        symbol=symbol,
+        window=np.repeat(np.arange(len(fitted)), lengths),
+        p_raw=np.concatenate([one.p_raw for one in forecasts]),
+        p=np.concatenate([one.p for one in forecasts]),
+        label=panel.label_N[row].astype(np.float64),
+        base_rate=np.repeat([one.base_rate for one in fitted], lengths),
+    )
+
+
+def market(panel: Panel, predictions: Predictions, windows: Sequence[Window], *, atr_span: int) -> list[PredictedBars]:
+    """Each symbol's bars from the first test bar to the last, with the probabilities and the ATR known at each close."""
+    p_N = np.full(len(panel.open_time_ns), np.nan)
+    window_N = np.zeros(len(p_N), np.int64)
+    p_N[predictions.row] = predictions.p
+    window_N[predictions.row] = predictions.window
+    start_ns, end_ns = windows[0].test.start_ns, windows[-1].test.end_ns
+    traded = []
+    for bars, first in zip(panel.bars, panel.first_row, strict=False):
+        rows = slice(*np.searchsorted(bars.open_time_ns, [start_ns, end_ns]))
+        if rows.start == rows.stop:
+            continue
+        traded.append(
+            PredictedBars(
+                bars=bars[rows],
+                p=p_N[first:][rows],
+                atr=indicators.atr(bars, atr_span)[rows],
+                window=window_N[first:][rows],
+            )
+        )
+    return traded

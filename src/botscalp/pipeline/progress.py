@@ -1,0 +1,58 @@
+"""What a person sees while a run works: plain lines, and on a terminal a bar over windows and epochs."""
+
+import logging
+from types import TracebackType
+
+from rich import get_console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+
+class TerminalHandler(logging.Handler):
+    """Writes log lines through rich's console, so that they appear above a live progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        line = self.format(record)
+        get_console().print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+class FitProgress:
+    """A bar that counts epochs over all the fits of a run; silent where stdout is no terminal."""
+
+    def __init__(self, *, fits: int, epochs: int) -> None:
+        self.epochs = epochs
+        self.finished_fits = 0
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("epochs"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(elapsed_when_finished=True),
+            console=get_console(),
+            transient=True,
+            disable=not get_console().is_terminal,
+        )
+        self.task = self.bar.add_task("starting", total=fits * epochs)
+
+    def __enter__(self) -> "FitProgress":
+        self.bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.bar.stop()
+
+    def fit_started(self, title: str) -> None:
+        """Say which fit runs now, e.g. "gru window 3/12"."""
+        self.bar.update(self.task, description=title)
+
+    def epoch_finished(self, epoch: int, samples_per_s: float) -> None:
+        """Move the bar to `epoch` finished epochs of the running fit."""
+        self.bar.update(
+            self.task, completed=self.finished_fits * self.epochs + epoch, samples_per_s=samples_per_s
+        )
+
+    def fit_finished(self) -> None:
+        """Count the running fit as done, however early it stopped."""
+        self.finished_fits += 1
+        self.bar.update(self.task, completed=self.finished_fits * self.epochs)

@@ -1,0 +1,68 @@
+"""What a verdict is made of: a rule with its figure, interval, threshold and plain words."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from botscalp.pipeline.evidence import Estimate
+
+Outcome = Literal["SUSPICIOUS", "REJECTED", "INCONCLUSIVE", "CANDIDATE"]
+Result = Literal["pass", "fail", "undecided", "fired", "clear"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """One line of the verdict. `fired` and `clear` belong to sentinels, the other results to rules."""
+
+    name: str
+    result: Result
+    value: float | None
+    threshold: float | None
+    words: str
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An outcome and the rules it follows from."""
+
+    outcome: Outcome
+    rules: tuple[Rule, ...]
+
+    def reasons(self) -> tuple[Rule, ...]:
+        """The rules that brought the outcome about; none for a CANDIDATE."""
+        decisive = {"SUSPICIOUS": "fired", "REJECTED": "fail", "INCONCLUSIVE": "undecided", "CANDIDATE": ""}
+        return tuple(rule for rule in self.rules if rule.result == decisive[self.outcome])
+
+
+def decide(rules: Sequence[Rule]) -> Verdict:
+    """SUSPICIOUS if a sentinel fired, else REJECTED if a rule failed, else INCONCLUSIVE if one is open, else CANDIDATE."""
+    results = {rule.result for rule in rules}
+    outcome: Outcome = "CANDIDATE"
+    if "fired" in results:
+        outcome = "SUSPICIOUS"
+    elif "fail" in results:
+        outcome = "REJECTED"
+    elif "undecided" in results:
+        outcome = "INCONCLUSIVE"
+    return Verdict(outcome, tuple(rules))
+
+
+def above(name: str, estimate: Estimate, threshold: float, words: str, *, missing: str = "no interval") -> Rule:
+    """Pass if the interval lies wholly above the threshold, fail if wholly below, else undecided.
+
+    `missing` says why there is no figure or no interval; such a rule is undecided.
+    """
+    if estimate.value is None or estimate.interval is None:
+        words = f"{words}: {missing}"
+        return Rule(name=name, result="undecided", value=estimate.value, threshold=threshold, words=words)
+    low, high = estimate.interval
+    result: Result = "pass" if low > threshold else "fail" if high < threshold else "undecided"
+    return Rule(name=name, result=result, value=estimate.value, low=low, high=high, threshold=threshold, words=words)
+
+
+def too_good(name: str, value: float | None, threshold: float, words: str, *, fires_below: bool = False) -> Rule:
+    """Fired if the figure is beyond what an honest forecast gives; clear if it is not or cannot be told."""
+    fired = value is not None and (value < threshold if fires_below else value > threshold)
+    return Rule(name=name, result="fired" if fired else "clear", value=value, threshold=threshold, words=words)

@@ -1,0 +1,63 @@
+"""The files of a run: tables by fixed schemas, and summary.json last, so that its presence means that the run is whole."""
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+from pyarrow import parquet
+
+_TIME = pa.timestamp("ms", tz="UTC")
+
+PREDICTIONS = pa.schema(
+    {
+        "open_time": _TIME,
+        "symbol": pa.string(),
+        "window": pa.int64(),
+        "p_raw": pa.float64(),
+        "p": pa.float64(),
+        "label": pa.float64(),
+    }
+)
+TRADES = pa.schema(
+    {
+        "symbol": pa.string(),
+        "window": pa.int64(),
+        "side": pa.int64(),
+        "signal_time": _TIME,
+        "entry_time": _TIME,
+        "exit_time": _TIME,
+        "entry_price": pa.float64(),
+        "exit_price": pa.float64(),
+        "size_base": pa.float64(),
+        "reason": pa.string(),
+        "gross_quote": pa.float64(),
+        "slippage_quote": pa.float64(),
+        "fees_quote": pa.float64(),
+        "funding_quote": pa.float64(),
+        "pnl_quote": pa.float64(),
+    }
+)
+EQUITY = pa.schema({"close_time": _TIME, "equity_quote": pa.float64()})
+
+
+def write_tables(folder: Path, predictions: pd.DataFrame, trades: pd.DataFrame, equity: pd.DataFrame) -> None:
+    """Write the tables as Parquet with exactly the columns of their schemas; NaN becomes null."""
+    for name, table, schema in (
+        ("predictions", predictions, PREDICTIONS),
+        ("trades", trades, TRADES),
+        ("equity", equity, EQUITY),
+    ):
+        aside = folder / f".{name}.parquet"
+        parquet.write_table(pa.Table.from_pandas(table, schema=schema, preserve_index=False), aside)
+        os.replace(aside, folder / f"{name}.parquet")
+
+
+def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
+    """Write summary.json; a NaN or an infinity in it is a fault of ours."""
+    aside = folder / ".summary.json"
+    aside.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    os.replace(aside, folder / "summary.json")

@@ -1,0 +1,33 @@
+"""Where a run's time goes."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
+
+
+class Stopwatch:
+    """Seconds by stage. The first of a process counts the process's own start as stage "startup"."""
+
+    _first = True
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {"startup": 0.0}
+        if Stopwatch._first:
+            self.seconds["startup"] = time.time() - psutil.Process().create_time()
+            Stopwatch._first = False
+        self._started = time.perf_counter() - self.seconds["startup"]
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Add the time that the block takes to the stage."""
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+
+    @property
+    def total_s(self) -> float:
+        return time.perf_counter() - self._started

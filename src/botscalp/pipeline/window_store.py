@@ -1,0 +1,147 @@
+"""Finished windows on disk: a folder each, under a name that hashes everything the window depends on.
+
+A folder appears whole or not at all (written aside, then renamed), so a killed run leaves nothing to repair.
+Weights are safetensors and the rest JSON and Parquet: nothing here is ever unpickled.
+"""
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import botscalp
+from botscalp.calibration import calibrator_from_dict
+from botscalp.features.scaler import Scaler
+from botscalp.pipeline.window import FittedWindow, Forecast
+
+WEIGHTS = "weights.safetensors"
+MODEL = "model.json"
+_FORECASTS = ("calibration", "test")
+# What decides a window's numbers; the backtest, the verdict and the tracking do not.
+_CODE = ("types.py", "indicators.py", "features", "labels", "windows", "models", "calibration", "training",
+         "pipeline/panel.py", "pipeline/window.py")  # fmt: skip
+_LIBRARIES = ("torch", "pytorch-lightning", "numpy", "numba", "scikit-learn")
+
+
+@cache
+def code_digest() -> dict[str, str]:
+    """What the code is: a hash of the sources that decide a window's numbers, and the libraries' versions."""
+    root = Path(botscalp.__file__).parent
+    digest = hashlib.sha256()
+    for part in _CODE:
+        for path in sorted([root / part] if part.endswith(".py") else (root / part).rglob("*.py")):
+            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return {"sources": digest.hexdigest(), **{name: version(name) for name in _LIBRARIES}}
+
+
+def window_key(ingredients: Mapping[str, Any]) -> str:
+    """The folder name of a window that depends on these JSON values and on the code."""
+    text = json.dumps({**ingredients, "code": code_digest()}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class WindowStore:
+    """The folder `windows/` of a store."""
+
+    root: Path
+
+    def folder(self, key: str) -> Path:
+        return self.root / key
+
+    def load(self, key: str) -> FittedWindow | None:
+        """The finished window of that key, None if there is none."""
+        folder = self.folder(key)
+        if not folder.is_dir():
+            return None
+        from safetensors.torch import load_file
+
+        record = json.loads((folder / MODEL).read_text())
+        forecasts = {name: _read_forecast(folder / f"{name}.parquet") for name in _FORECASTS}
+        return FittedWindow(
+            weights=load_file(folder / WEIGHTS),
+            scaler=Scaler.from_dict(record["scaler"]),
+            calibrator=calibrator_from_dict(record["calibrator"]),
+            **forecasts,
+            **record["fit"],
+        )
+
+    def save(self, key: str, fitted: FittedWindow, description: Mapping[str, Any]) -> None:
+        """Write the window's folder; `description` says what the model is (see `predict`)."""
+        from safetensors.torch import save_file
+
+        aside = self.root / f".{key}-{uuid.uuid4().hex}"
+        aside.mkdir(parents=True)
+        try:
+            save_file(fitted.weights, aside / WEIGHTS)
+            for name in _FORECASTS:
+                _write_forecast(getattr(fitted, name), aside / f"{name}.parquet")
+            fit = ("base_rate", "history", "n_train", "n_validation", "samples", "fit_s", "predict_s", "device")
+            record = {
+                **description,
+                "scaler": fitted.scaler.as_dict(),
+                "calibrator": fitted.calibrator.as_dict(),
+                "fit": {name: getattr(fitted, name) for name in fit},
+            }
+            (aside / MODEL).write_text(json.dumps(record, indent=1))
+            for path in aside.iterdir():
+                _fsync(path)
+            self._publish(aside, self.folder(key))
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+    def _publish(self, aside: Path, final: Path) -> None:
+        """Rename into place; the same window, should it stand there already, gives way. Others may do so at once."""
+        while True:
+            try:
+                os.rename(aside, final)
+                break
+            except OSError as error:
+                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                    raise
+                old = aside.with_name(f"{aside.name}-old")
+                with contextlib.suppress(FileNotFoundError):
+                    os.rename(final, old)
+                    shutil.rmtree(old)
+        _fsync(self.root)
+
+
+def keep_model(store: WindowStore, key: str, folder: Path) -> None:
+    """Copy what `predict` needs of a window into a run's models folder."""
+    folder.mkdir(parents=True)
+    for name in (WEIGHTS, MODEL):
+        shutil.copyfile(store.folder(key) / name, folder / name)
+
+
+def _write_forecast(forecast: Forecast, path: Path) -> None:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    columns = {name: getattr(forecast, name) for name in ("open_time_ns", "symbol", "p_raw", "p")}
+    parquet.write_table(pa.table(columns), path)
+
+
+def _read_forecast(path: Path) -> Forecast:
+    from pyarrow import parquet
+
+    table = parquet.read_table(path)
+    return Forecast(**{name: np.asarray(table[name]) for name in table.column_names})
+
+
+def _fsync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

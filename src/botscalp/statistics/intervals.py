@@ -1,0 +1,121 @@
+"""95 % intervals that survive overlapping labels, by influence values summed over UTC days.
+
+A metric theta over N rows is, up to terms of higher order, a mean of influence values psi with sum 0, and
+
+    se(theta)^2 = G / (G - 1) x sum over days (sum of psi in the day)^2 / N^2,    interval theta +- t(G - 1) x se
+
+with the G days that hold rows as clusters (Liang & Zeger 1986; small-sample terms as in Cameron & Miller 2015).
+Rows of one day may depend on each other in any way, across symbols too; days are taken as independent. So the label's
+span has to be short against a day: half an hour of 5-minute bars is, half a day is not.
+
+Each function takes `time_ns` of shape (N,), the rows' times in any order, and returns (low, high), or None with fewer
+than MINIMUM_DAYS days or where the metric is undefined.
+"""
+
+import numpy as np
+from scipy.special import stdtrit
+from scipy.stats import rankdata
+
+from botscalp.statistics.metrics import ECE_BINS, ece_bin
+from botscalp.types import Float64, Int64
+
+Interval = tuple[float, float]
+
+MINIMUM_DAYS = 10
+CONFIDENCE = 0.95
+DAY_NS = 86_400 * 10**9
+
+
+def mean_interval(values: Float64, time_ns: Int64) -> Interval | None:
+    """Of the mean: accuracy from hits, log loss from losses, mean net trade from trades, differences from pairs."""
+    if len(values) == 0:
+        return None
+    theta = float(np.mean(values, dtype=np.float64))
+    return _clustered(theta, values - theta, time_ns)
+
+
+def mean_difference_interval(values_a: Float64, values_b: Float64, time_ns: Int64) -> Interval | None:
+    """Of mean(a) - mean(b), paired row by row."""
+    return mean_interval(values_a - values_b, time_ns)
+
+
+def auc_interval(p: Float64, label: Float64, time_ns: Int64) -> Interval | None:
+    """Of the area under the ROC curve, cut to [0, 1]."""
+    if not _both_classes(label):
+        return None
+    interval = _clustered(*_auc_influence(p, label), time_ns)
+    return interval and (max(interval[0], 0.0), min(interval[1], 1.0))
+
+
+def auc_difference_interval(p_a: Float64, p_b: Float64, label: Float64, time_ns: Int64) -> Interval | None:
+    """Of AUC(a) - AUC(b) on the same rows."""
+    if not _both_classes(label):
+        return None
+    auc_a, influence_a = _auc_influence(p_a, label)
+    auc_b, influence_b = _auc_influence(p_b, label)
+    return _clustered(auc_a - auc_b, influence_a - influence_b, time_ns)
+
+
+def brier_skill_interval(p: Float64, base_rate: Float64, label: Float64, time_ns: Int64) -> Interval | None:
+    """Of 1 - Brier(p) / Brier(base_rate); delta method for the ratio of the two means."""
+    loss, loss_constant = (p - label) ** 2, (base_rate - label) ** 2
+    if not np.sum(loss_constant) > 0.0:
+        return None
+    ratio = float(np.sum(loss) / np.sum(loss_constant))
+    return _clustered(1.0 - ratio, (ratio * loss_constant - loss) / np.mean(loss_constant), time_ns)
+
+
+def ece_null_band(p: Float64, *, seed: int, level: float = 0.98, n_draws: int = 2_000) -> Interval | None:
+    """Where the ECE of a perfectly calibrated model that gives these p lies with probability `level`.
+
+    Labels are drawn from Bernoulli(p) and scored like `expected_calibration_error`. An ECE above the band is
+    miscalibration; one below it is too good to be true. The draws are independent: labels that overlap spread the ECE
+    of a calibrated model beyond the upper end, so thin the rows by the label's span first. None with no rows.
+    """
+    if len(p) == 0:
+        return None
+    # Rows within 1/20 of a bin share their draws: a binomial with their mean p, whose variance is right to 0.2 %.
+    cells_per_bin = 20
+    cell = ece_bin(p, ECE_BINS * cells_per_bin)
+    count = np.bincount(cell, minlength=ECE_BINS * cells_per_bin)
+    expected = np.bincount(cell, weights=p, minlength=ECE_BINS * cells_per_bin)
+    used = count > 0
+    draws = np.zeros((n_draws, len(count)))
+    rng = np.random.default_rng(seed)
+    draws[:, used] = rng.binomial(count[used], np.minimum(expected[used] / count[used], 1.0), (n_draws, used.sum()))
+    excess = (draws - expected).reshape(n_draws, ECE_BINS, cells_per_bin).sum(axis=2)
+    low, high = np.quantile(np.abs(excess).sum(axis=1) / len(p), [0.5 - level / 2, 0.5 + level / 2])
+    return float(low), float(high)
+
+
+def _clustered(theta: float, influence: Float64, time_ns: Int64) -> Interval | None:
+    """The interval of theta from its influence values, clustered by UTC day."""
+    _, day = np.unique(time_ns // DAY_NS, return_inverse=True)
+    daily = np.bincount(day, weights=influence)
+    n_days = len(daily)
+    if n_days < MINIMUM_DAYS:
+        return None
+    se = np.sqrt(n_days / (n_days - 1) * np.sum(daily**2)) / len(influence)
+    half_width = float(stdtrit(n_days - 1, 0.5 + CONFIDENCE / 2) * se)
+    return theta - half_width, theta + half_width
+
+
+def _auc_influence(p: Float64, label: Float64) -> tuple[float, Float64]:
+    """AUC and its influence values from placement values (DeLong et al. 1988, clustered: Obuchowski 1997).
+
+    The placement of a positive is the share of negatives below it, of a negative the share of positives above it,
+    ties counting half; both come from midranks (Sun & Xu 2014).
+    """
+    positive = label == 1.0
+    n, n_positive = len(label), int(positive.sum())
+    n_negative = n - n_positive
+    rank = rankdata(p)
+    placement = np.empty(n)
+    placement[positive] = (rank[positive] - rankdata(p[positive])) / n_negative
+    placement[~positive] = 1.0 - (rank[~positive] - rankdata(p[~positive])) / n_positive
+    auc = float(placement[positive].mean())
+    return auc, (placement - auc) * np.where(positive, n / n_positive, n / n_negative)
+
+
+def _both_classes(label: Float64) -> bool:
+    return len(label) > 0 and label.min() < label.max()

@@ -1,0 +1,35 @@
+"""`python -m botscalp.train`: train on walk-forward windows, score out of sample, and say whether to believe it."""
+
+import sys
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from botscalp.application import run_application
+
+
+def train(cfg: DictConfig) -> None:
+    """Compose the experiment, run it into Hydra's output folder, and print that folder last."""
+    from botscalp.config import GROUPS, experiment_of, overridden
+    from botscalp.errors import UnwantedVerdict
+    from botscalp.pipeline.walkforward import run_walk_forward
+
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    experiment = experiment_of(
+        cfg,
+        names={group: str(hydra.runtime.choices[group]) for group in GROUPS},
+        overrides=overridden(hydra.overrides.task),
+    )
+    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
+    summary = run_walk_forward(experiment, folder)
+    print(folder)
+    sys.stdout.flush()
+    outcome = summary["verdict"]["outcome"]
+    if outcome in experiment.job.fail_on:
+        raise UnwantedVerdict(f"the verdict is {outcome}, which fail_on={list(experiment.job.fail_on)} lists")
+
+
+if __name__ == "__main__":
+    run_application(train, config_name="train")

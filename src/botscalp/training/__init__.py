@@ -1,0 +1,1 @@
+"""Fitting one head on one window with Lightning; the only package that imports it."""

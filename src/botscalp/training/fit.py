@@ -1,0 +1,143 @@
+"""Fit a head on one window, and predict with it.
+
+On a CPU one thread does the work: a second one adds nothing to networks of this size, and the same
+number of threads everywhere is what makes predictions identical to the last bit.
+"""
+
+import copy
+import logging
+import time
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from pytorch_lightning import Callback, LightningModule, Trainer
+from pytorch_lightning.callbacks import EarlyStopping
+from torch import nn
+
+from botscalp.errors import UserError
+from botscalp.training.module import DirectionModule, RowBatches
+from botscalp.training.settings import Device, TrainerSettings
+from botscalp.types import Float32, Float64, Int64
+
+logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
+warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # row numbers need no workers
+warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own use of a deprecated torch name
+
+PREDICT_BATCH = 4096
+
+OnEpoch = Callable[[int, dict[str, float]], None]
+
+
+@dataclass
+class FitReport:
+    """What a fit did: one entry of `history` an epoch, of train/loss, val/loss and val/auc."""
+
+    history: list[dict[str, float]] = field(default_factory=list)
+    best_epoch: int = -1
+    samples: int = 0
+    """labelled rows times epochs"""
+    seconds: float = 0.0
+    """validation passes included"""
+
+
+class BestEpoch(Callback):
+    """Remembers the weights of the epoch with the lowest stopping loss, and reports each epoch."""
+
+    def __init__(self, report: FitReport, on_epoch: OnEpoch) -> None:
+        self.report = report
+        self.on_epoch = on_epoch
+        self.weights: dict[str, torch.Tensor] | None = None
+        self.lowest = float("inf")
+
+    def on_train_epoch_end(self, trainer: Trainer, module: LightningModule) -> None:
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        self.report.history.append(metrics)
+        if metrics["val/loss"] < self.lowest:
+            self.lowest = metrics["val/loss"]
+            self.report.best_epoch = trainer.current_epoch
+            self.weights = copy.deepcopy(module.head.state_dict())  # type: ignore[operator,union-attr]
+        self.on_epoch(trainer.current_epoch + 1, metrics)
+
+
+def fit_head(
+    head: nn.Module,
+    *,
+    x_NF: Float32,
+    label_N: Float32,
+    train_rows: Int64,
+    stopping_rows: Int64,
+    lags: int,
+    settings: TrainerSettings,
+    device: Device,
+    seed: int,
+    on_epoch: OnEpoch = lambda epoch, metrics: None,
+) -> FitReport:
+    """Train `head` in place; it ends with the weights of its best epoch on the stopping rows.
+
+    Args:
+        x_NF: scaled features of all rows, N x F.
+        label_N: labels of all rows; 0 or 1 at train_rows and stopping_rows.
+        train_rows, stopping_rows: rows at which a labelled sample ends.
+        seed: of the batch order and of dropout.
+        on_epoch: called with the number of finished epochs and their metrics.
+
+    Raises:
+        UserError: the stopping loss was never finite.
+    """
+    report = FitReport(samples=0)
+    best = BestEpoch(report, on_epoch)
+    torch.manual_seed(seed)
+    torch.set_num_threads(1)
+    module = DirectionModule(
+        head, x_NF=torch.from_numpy(x_NF), label_N=torch.from_numpy(label_N), lags=lags, lr=settings.lr
+    )
+    trainer = Trainer(
+        accelerator="gpu" if device == "cuda" else "cpu",
+        devices=1,
+        precision=settings.precision,
+        max_epochs=settings.epochs,
+        # the batch order decides before the callbacks: BestEpoch must have seen an epoch that stops the fit
+        callbacks=[best, EarlyStopping("val/loss", patience=settings.patience, mode="min")],
+        deterministic="warn" if device == "cuda" else True,
+        logger=False,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    started = time.perf_counter()
+    trainer.fit(
+        module,
+        train_dataloaders=RowBatches(torch.from_numpy(train_rows), batch=settings.batch, shuffle=seed),
+        val_dataloaders=RowBatches(torch.from_numpy(stopping_rows), batch=PREDICT_BATCH),
+    )
+    report.seconds = time.perf_counter() - started
+    report.samples = len(train_rows) * len(report.history)
+    if best.weights is None:
+        raise UserError(
+            "trainer.lr",
+            settings.lr,
+            "the loss on the stopping rows was never a finite number",
+            "use a smaller learning rate, e.g. trainer.lr=1e-4",
+        )
+    head.load_state_dict(best.weights)
+    head.to("cpu")
+    return report
+
+
+@torch.inference_mode()
+def predict_head(
+    head: nn.Module, *, x_NF: Float32, rows: Int64, lags: int, device: Device
+) -> Float64:
+    """Probability of "up" for the samples that end at `rows`; float64 of shape (len(rows),)."""
+    torch.set_num_threads(1)
+    head = head.eval().to(device)
+    module = DirectionModule(
+        head, x_NF=torch.from_numpy(x_NF), label_N=torch.empty(0), lags=lags, lr=1.0
+    ).to(device)
+    logits = [module(batch.to(device)).double().cpu() for batch in RowBatches(torch.from_numpy(rows), batch=PREDICT_BATCH)]
+    head.to("cpu")
+    return torch.cat(logits).sigmoid().numpy() if logits else np.empty(0)

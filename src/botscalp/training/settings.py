@@ -1,0 +1,39 @@
+"""The trainer group: how a head is fitted, whatever the head."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from botscalp.errors import UserError
+from botscalp.types import Count, Positive
+
+Device = Literal["cpu", "cuda"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainerSettings:
+    """What a user sets about the fit of one window."""
+
+    epochs: Count
+    """passes over the training range, at most"""
+    batch: Count
+    """samples an optimiser step"""
+    lr: Positive
+    """learning rate of Adam"""
+    patience: Count
+    """epochs without a better stopping loss before the fit ends"""
+    device: Literal["auto", "cpu", "cuda"]
+    precision: Literal["32", "bf16-mixed", "16-mixed"]
+
+    def resolved_device(self) -> Device:
+        """The device that will be used; UserError where cuda is asked for and absent."""
+        import torch
+
+        available = torch.cuda.is_available()
+        if self.device == "cuda" and not available:
+            raise UserError(
+                "trainer.device",
+                "cuda",
+                "torch sees no CUDA device on this machine",
+                "use trainer.device=auto or trainer.device=cpu",
+            )
+        return "cuda" if available and self.device != "cpu" else "cpu"

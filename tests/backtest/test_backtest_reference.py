@@ -1,0 +1,92 @@
+"""The kernel against the independent reference, and the reference's deliberate mistakes against the kernel."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from backtest_cases import backtest, predicted_bars, random_market, random_settings
+from backtest_reference import BUGS, Bar, Reference
+
+from botscalp.backtest import Backtest, PredictedBars, Result
+
+TOLERANCE = 1e-9
+
+
+def reference_run(rules: Backtest, market: PredictedBars, bug: str | None = None) -> Reference:
+    bars = market.bars
+    columns = (bars.open, bars.high, bars.low, bars.close, market.p, market.atr)
+    rows = zip(*(column.tolist() for column in columns), strict=True)
+    reference = Reference(rules, dict(zip(bars.number.tolist(), (Bar(*row) for row in rows), strict=True)), bug)
+    reference.run()
+    return reference
+
+
+def difference(result: Result, reference: Reference) -> str | None:
+    """The first thing in which the two disagree."""
+    records, numbers = result.records, result.market[0].bars.number
+    names = np.array(["stop", "target", "timeout", "end"])
+    if len(records) != len(reference.trades):
+        return f"{len(records)} trades, not {len(reference.trades)}"
+    if not records.size:
+        return None
+    for name in ("signal", "entry", "exit"):
+        if (numbers[records[name]] != [getattr(trade, name) for trade in reference.trades]).any():
+            return name
+    if (records["side"] != [trade.side for trade in reference.trades]).any():
+        return "side"
+    if (names[records["reason"]] != [trade.reason for trade in reference.trades]).any():
+        return "reason"
+    amounts = ("entry_price", "exit_price", "size_base", "gross_quote", "slippage_quote", "fees_quote", "pnl_quote")
+    for name in amounts:
+        expected = np.array([getattr(trade, name) for trade in reference.trades])
+        if not (np.abs(records[name] - expected) <= TOLERANCE).all():
+            return name
+    equity = np.array(list(reference.equity.values()))
+    return None if (np.abs(result.equity_quote - equity) <= TOLERANCE).all() else "equity"
+
+
+def test_agrees_with_the_reference_on_10_000_random_markets() -> None:
+    rng = np.random.default_rng(20240101)
+    seen = {"stop": 0, "target": 0, "timeout": 0, "end": 0}
+    for case in range(10_000):
+        rules, market = random_settings(rng), random_market(rng)
+        reference = reference_run(rules, market)
+        found = difference(rules.run([market]), reference)
+        assert found is None, f"case {case}: {found}\n{rules}\n{market}"
+        for trade in reference.trades:
+            seen[trade.reason] += 1
+    assert min(seen.values()) > 1_000, f"the scenarios leave a reason out: {seen}"
+
+
+@pytest.mark.parametrize("bug", BUGS)
+def test_every_planted_bug_shows(bug: str) -> None:
+    """Default, tight and arbitrary brackets over gapped, missing and plain bars: some scenario tells the bug."""
+    rng = np.random.default_rng(7)
+    caught = 0
+    for _ in range(300):
+        rules, market = random_settings(rng), random_market(rng)
+        caught += difference(rules.run([market]), reference_run(rules, market, bug)) is not None
+    assert caught >= 3, f"{caught} of 300 scenarios"
+
+
+@pytest.mark.parametrize("brackets", [{}, {"threshold": 0.51, "stop_atr": 0.5, "target_atr": 0.5}])
+@pytest.mark.parametrize("costs", [{}, {"contract": 0.001, "slippage_ticks": 1.0, "tick": 0.1}])
+def test_agrees_on_real_bars_round_an_outage(
+    real_data: Path, brackets: dict[str, float], costs: dict[str, float]
+) -> None:
+    """Three weeks of 2023 with the exchange's 16 missing bars in their midst; p is noise."""
+    bars = pd.read_parquet(
+        real_data / "binance-spot-BTCUSDT-5m.parquet",
+        columns=["open_time", "open", "high", "low", "close"],
+    )
+    bars = bars[bars.open_time.between("2023-03-14", "2023-04-04")]
+    offsets = (bars.open_time - bars.open_time.iloc[0]) // pd.Timedelta("5min")
+    assert offsets.diff().max() == 17
+    atr = (bars.high - bars.low).rolling(14).mean()
+    p = np.random.default_rng(0).normal(0.5, 0.06, len(bars))
+    market = predicted_bars(bars[["open", "high", "low", "close"]], p, atr, numbers=offsets)
+    rules = backtest(**brackets | costs)
+    result = rules.run([market])
+    assert len(result.records) > 500
+    assert difference(result, reference_run(rules, market)) is None
