@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,13 +33,13 @@ def columns(request: pytest.FixtureRequest) -> Columns:
         return walk(20_000)
     folder = request.getfixturevalue("real_data")
     table = pd.read_parquet(folder / "binance-spot-BTCUSDT-5m.parquet", columns=["high", "low", "close", "volume"])
-    return {name: table[name].to_numpy(np.float64, copy=True) for name in table}
+    return {str(name): column.to_numpy(np.float64, copy=True) for name, column in table.items()}
 
 
 def assert_same(ours: Float64, theirs: Float64, tolerance: float) -> None:
     """Same warm-up, and errors below `tolerance` times the size of the values."""
     np.testing.assert_array_equal(np.isnan(ours), np.isnan(theirs))
-    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance * np.nanmean(np.abs(theirs)))
+    np.testing.assert_allclose(ours, theirs, rtol=tolerance, atol=tolerance * float(np.nanmean(np.abs(theirs))))
 
 
 # TA-Lib sums squares of prices, E[x^2] - E[x]^2, which costs it digits where little moves: the tolerances of the two
@@ -159,7 +160,7 @@ def test_kernels_stay_inside_their_arrays(rows: int) -> None:
     """The same kernels as plain Python, where an index beyond the end raises, give the same bits."""
     c = walk(rows)
     high, low, close, volume = c["high"], c["low"], c["close"], c["volume"]
-    for kernel, arguments in [
+    cases: list[tuple[Any, tuple[Any, ...]]] = [
         (indicators.ema_nb, (close, 14)),
         (indicators.macd_nb, (close, 5, 10, 5)),
         (indicators.rsi_nb, (close, 14)),
@@ -168,5 +169,6 @@ def test_kernels_stay_inside_their_arrays(rows: int) -> None:
         (indicators.rolling_mean_sd_nb, (close, 14)),
         (indicators.vwap_nb, (high, low, close, volume, 14)),
         (indicators.log_return_nb, (close, 14)),
-    ]:
+    ]
+    for kernel, arguments in cases:
         np.testing.assert_array_equal(kernel(*arguments), kernel.py_func(*arguments))

@@ -1,24 +1,32 @@
 """What all commands share: compose with Hydra, run the task, and turn every error into a message and an exit code."""
 
+import functools
 import os
+import re
 import shlex
 import signal
 import sys
 import traceback
 from collections.abc import Callable
 from types import FrameType
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from botscalp.config import CONF, nearest
-from botscalp.errors import CausalityError, Interrupted, UnwantedVerdict, UserError
+from botscalp.config import CONF
+from botscalp.errors import CausalityError, Interrupted, UnwantedVerdictError, UserError
+from botscalp.options import nearest
+
+Task = Callable[[DictConfig], None]
 
 
-def run_application(task: Callable[[DictConfig], Any], *, config_name: str) -> NoReturn:
+def run_application(task: Task, *, config_name: str) -> NoReturn:
     """Run `task` on the config that the command line composes from conf/<config_name>.yaml, and exit.
 
     Exit codes: 0 done, 2 the user's input, 3 a causality violation, 4 a verdict listed in fail_on,
@@ -28,65 +36,81 @@ def run_application(task: Callable[[DictConfig], Any], *, config_name: str) -> N
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, _interrupt)
     try:
-        hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(task)()
-    except UserError as error:
-        _stop(2, str(error))
-    except (HydraException, OmegaConfBaseException) as error:
-        _stop(2, _composition_message(error, config_name))
-    except CausalityError as error:
-        _stop(3, f"causality: {error}")
-    except UnwantedVerdict as error:
-        _stop(4, str(error))
-    except Interrupted:
-        command = f"python -m botscalp.{config_name} {shlex.join(sys.argv[1:])}".strip()
-        resume = "" if config_name != "train" or "resume=true" in sys.argv else " resume=true"
-        _stop(130, f"interrupted. To go on: {command}{resume}")
-    except Exception:
-        traceback.print_exc()
-        _stop(1, "this is a fault of botscalp, not of your input; please report the lines above")
+        hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(_alone(task, config_name))()
+    except BaseException as error:
+        sys.exit(_explained(error, config_name))
     sys.exit(0)
+
+
+def _alone(task: Task, config_name: str) -> Task:
+    """The task, explaining its own errors where it is no job of a sweep: Hydra adds a line of its own to those."""
+
+    @functools.wraps(task)
+    def run(cfg: DictConfig) -> None:
+        try:
+            task(cfg)
+        except Exception as error:
+            if HydraConfig.get().mode == RunMode.MULTIRUN:
+                raise
+            sys.exit(_explained(error, config_name))
+
+    return run
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise Interrupted
 
 
-def _stop(code: int, message: str) -> NoReturn:
+def _explained(error: BaseException, config_name: str) -> int | str | None:
+    """Say on stderr what happened and what to do about it; the exit code."""
+    match error:
+        case SystemExit():
+            return error.code
+        case UserError():
+            code, message = 2, str(error)
+        case HydraException() | OmegaConfBaseException():
+            code, message = 2, _composition_message(error, config_name)
+        case ValueError() if "/hydra/" in traceback.extract_tb(error.__traceback__)[-1].filename:
+            code, message = 2, _composition_message(error, config_name)
+        case CausalityError():
+            code, message = 3, str(error)
+        case UnwantedVerdictError():
+            code, message = 4, str(error)
+        case Interrupted() | KeyboardInterrupt():
+            resume = ["resume=true"] if config_name == "train" and "resume=true" not in sys.argv else []
+            again = shlex.join(["python", "-m", f"botscalp.{config_name}", *sys.argv[1:], *resume])
+            code, message = 130, f"interrupted; finished windows are kept. To go on: {again}"
+        case _:
+            traceback.print_exception(error)
+            code, message = 1, "this is a fault of botscalp, not of your input; please report the lines above"
     print(message, file=sys.stderr)
-    sys.exit(code)
+    return code
 
 
 def _composition_message(error: Exception, config_name: str) -> str:
-    """Hydra's complaint about the command line in one message that names the nearest valid choice."""
-    text = str(error).strip()
-    group, _, option = _quoted(text).rpartition("/")
-    if "Could not find" in text and (CONF / group).is_dir():
-        options = [path.stem for path in (CONF / group).glob("*.yaml")]
-        return f"{group}={option}: no such option; {nearest(option, options)}"
-    if "Could not override" in text or "Could not append" in text or "Key" in text:
-        key = _quoted(text)
-        return f"{key}: no such key; {_nearest_key(key, config_name)}"
-    return f"{text.splitlines()[0]}\n  see python -m botscalp.{config_name} --help"
-
-
-def _quoted(text: str) -> str:
-    """The first word in single quotes, '' if there is none."""
-    parts = text.split("'")
-    return parts[1] if len(parts) > 2 else ""
+    """Hydra's complaint about the command line as one message: key, value, and the nearest valid choice."""
+    text = str(error)
+    if option := re.search(r"Could not find '(?:(.+)/)?([^']+)'", text):
+        group, word = option[1] or config_name, option[2]
+        return str(
+            UserError(group, word, "no such option", nearest(word, re.findall(r"^\t([^\s,=]+)$", text, re.MULTILINE)))
+        )
+    if key := re.search(r"Could not (?:override|append to config|delete from config)[^']*'([^']+)'", text):
+        typed = next((word.partition("=")[2] for word in sys.argv[1:] if word.startswith(f"{key[1]}=")), "")
+        return str(UserError(key[1], typed, "no such key", _nearest_key(key[1], config_name)))
+    return f"{text.strip().splitlines()[0]}\n  see python -m botscalp.{config_name} --help"
 
 
 def _nearest_key(key: str, config_name: str) -> str:
-    """The keys of the default composition at the same level, nearest first."""
+    """The keys at the same level of what the command line's valid choices compose, nearest first."""
+    choices = [word for word in sys.argv[1:] if (CONF / f"{word.replace('=', '/', 1)}.yaml").is_file()]
+    GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = hydra.compose(config_name, overrides=[word for word in sys.argv[1:] if _is_choice(word)])
+        cfg = hydra.compose(config_name, overrides=choices)
+    if (CONF / key).is_dir():
+        return f"it is a group: choose one of {', '.join(sorted(path.stem for path in (CONF / key).glob('*.yaml')))}"
     parent, _, name = key.rpartition(".")
     node = OmegaConf.select(cfg, parent) if parent else cfg
     if not isinstance(node, DictConfig):
-        return nearest(parent or key, [str(word) for word in cfg])
-    return nearest(name, [f"{parent}.{word}" if parent else str(word) for word in node])
-
-
-def _is_choice(word: str) -> bool:
-    """Whether an override picks an existing option of a group, e.g. model=gru."""
-    group, _, option = word.partition("=")
-    return (CONF / group / f"{option}.yaml").is_file()
+        return nearest(parent.partition(".")[0], map(str, cfg))
+    return nearest(name, [str(word) for word in node if not str(word).startswith("_")])

@@ -29,5 +29,5 @@ class Interrupted(BaseException):
     """
 
 
-class UnwantedVerdict(RuntimeError):
+class UnwantedVerdictError(RuntimeError):
     """The verdict is one that `fail_on` lists; the process exits with code 4."""

@@ -12,14 +12,14 @@ from botscalp.application import run_application
 def train(cfg: DictConfig) -> None:
     """Compose the experiment, run it into Hydra's output folder, and print that folder last."""
     from botscalp.config import GROUPS, experiment_of, overridden
-    from botscalp.errors import UnwantedVerdict
+    from botscalp.errors import UnwantedVerdictError
     from botscalp.pipeline.walkforward import run_walk_forward
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
     experiment = experiment_of(
         cfg,
-        names={group: str(hydra.runtime.choices[group]) for group in GROUPS},
+        names={group: str(hydra.runtime.choices.get(group)) for group in GROUPS},
         overrides=overridden(hydra.overrides.task),
     )
     OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
@@ -28,7 +28,7 @@ def train(cfg: DictConfig) -> None:
     sys.stdout.flush()
     outcome = summary["verdict"]["outcome"]
     if outcome in experiment.job.fail_on:
-        raise UnwantedVerdict(f"the verdict is {outcome}, which fail_on={list(experiment.job.fail_on)} lists")
+        raise UnwantedVerdictError(f"the verdict is {outcome}, which fail_on={list(experiment.job.fail_on)} lists")
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ rates in hundredths of a percent end in `_bps`, money in the quote currency ends
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Lt, MinLen
 from numpy.typing import NDArray
 
 Float64 = NDArray[np.float64]
@@ -22,6 +22,7 @@ NonNegativeInt = Annotated[int, Ge(0)]
 Positive = Annotated[float, Gt(0)]
 NonNegative = Annotated[float, Ge(0)]
 Fraction = Annotated[float, Ge(0), Lt(1)]
+Name = Annotated[str, MinLen(1)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +52,8 @@ class Bars:
 
     def __getitem__(self, rows: slice) -> "Bars":
         """The bars of those rows, as views."""
-        return replace(self, **{name: column[rows] for name, column in self.columns()})
+        views: dict[str, Any] = {name: column[rows] for name, column in self.columns()}
+        return replace(self, **views)
 
     def columns(self) -> Iterator[tuple[str, NDArray[np.generic]]]:
         """(name, array of shape (T,)) of each column present, in the order of the fields."""

@@ -100,6 +100,18 @@ def test_the_first_bad_row_is_the_one_reported(bars: Bars) -> None:
         checked(bars, key="data.path", value="x.csv")
 
 
+@pytest.mark.parametrize(("open_", "close"), [(10.0, 20.0), (20.0, 10.0)])
+@pytest.mark.parametrize(("low", "high", "wrong"), [(15.0, 20.0, "low"), (10.0, 15.0, "high")])
+def test_an_extreme_between_open_and_close_is_refused(
+    open_: float, close: float, low: float, high: float, wrong: str
+) -> None:
+    bars = bars_at(0)
+    for name, price in (("open", open_), ("close", close), ("low", low), ("high", high)):
+        bars = with_value(bars, name, 0, price)
+    with pytest.raises(UserError, match=f"has its {wrong} between open and close"):
+        checked(bars, key="data.path", value="x.csv")
+
+
 def test_taker_volume_may_exceed_volume_by_float_dust_only() -> None:
     bars = bars_at(0, 1)
     checked(replace(bars, taker_buy_volume=bars.volume * (1 + 1e-12)), key="", value="")
@@ -173,5 +185,7 @@ def test_the_digest_sees_one_bit_in_any_column(bars: Bars, data: st.DataObject) 
     changed = with_value(bars, column, row, next_value)
     digests = {digest(b) for b in (bars, changed, replace(bars, symbol="ETHUSDT"), replace(bars, trades=None))}
     assert len(digests) == 4 and all(len(text) == 64 for text in digests)
+    other_name = replace(bars, trades=None, quote_volume=bars.trades)
+    assert digest(other_name) != digest(replace(bars, quote_volume=None))
     exchanged = replace(bars, open=bars.close, close=bars.open)
     assert digest(exchanged) != digest(bars) or np.array_equal(bars.open, bars.close)

@@ -141,6 +141,12 @@ def test_a_bad_cell_is_refused_with_its_place(tmp_path: Path, column: str, row: 
         load(written(frame, tmp_path / "b.csv"))
 
 
+def test_times_with_fractions_are_refused(tmp_path: Path) -> None:
+    seconds = table().open_time.dt.as_unit("s").astype("int64") + 0.5
+    with pytest.raises(UserError, match=r"row 0, counted from 0: open_time '1704067200.5' is no time"):
+        load(written(table().assign(open_time=seconds), tmp_path / "b.parquet"))
+
+
 def test_times_that_are_no_iso_text_are_refused(tmp_path: Path) -> None:
     frame = table().assign(open_time=table().open_time.dt.strftime("%d/%m/%Y %H:%M"))
     with pytest.raises(UserError, match=r"row 0, counted from 0: open_time '01/01/2024 00:00' is no time"):

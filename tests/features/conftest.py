@@ -68,6 +68,6 @@ def btc(real_data: Path) -> Bars:
     return Bars(
         symbol="BTCUSDT",
         interval_ns=5 * MINUTE_NS,
-        open_time_ns=table["open_time"].astype("datetime64[ns, UTC]").astype("int64").to_numpy(),
+        open_time_ns=table["open_time"].to_numpy("datetime64[ns]").astype(np.int64),
         **{name: table[name].to_numpy(np.float64, copy=True) for name in names},
     )

@@ -1,6 +1,7 @@
 """The causality check finds planted leaks by name and lets clean features pass."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,7 +19,7 @@ def _last_row(bars: Bars) -> Float64:
     return x
 
 
-LEAKS: dict[str, Callable[[Bars], Float64]] = {
+LEAKS: dict[str, Callable[[Bars], Any]] = {
     "shifted": lambda bars: pd.Series(bars.close).shift(-1).to_numpy() / bars.close,
     "next_or_last": lambda bars: np.append(bars.close[1:], bars.close[-1:]) / bars.close,
     "centred_window": lambda bars: pd.Series(bars.close).rolling(5, center=True).mean().to_numpy() / bars.close,

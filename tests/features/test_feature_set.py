@@ -1,8 +1,9 @@
 """FeatureSet: its columns, their scale, their lookback, and hostile markets."""
 
 import pickle
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,6 +22,11 @@ VOLUMES = ("volume", "taker_buy_volume")
 def rescaled(bars: Bars, price: float, volume: float) -> Bars:
     columns = {name: getattr(bars, name) * price for name in PRICES}
     return replace(bars, **columns, **{name: getattr(bars, name) * volume for name in VOLUMES})
+
+
+def without(features: FeatureSet, families: Iterable[str]) -> FeatureSet:
+    empty: dict[str, Any] = dict.fromkeys(families, ())
+    return replace(features, **empty)
 
 
 def float64_columns(features: FeatureSet, bars: Bars) -> Float64:
@@ -58,7 +64,7 @@ def test_impossible_sets_are_refused(technical: FeatureSet) -> None:
     with pytest.raises(UserError, match=r"features\.rsi=\[14, 14\]"):
         replace(technical, rsi=(14, 14))
     with pytest.raises(UserError, match="every family is empty"):
-        replace(technical, **dict.fromkeys(FAMILIES, ()))
+        without(technical, FAMILIES)
 
 
 def test_taker_flow_needs_its_column(technical: FeatureSet, ohlcv: FeatureSet, make_bars: Callable[..., Bars]) -> None:
@@ -150,7 +156,7 @@ def test_lookback_bars_suffice(
 
 
 def test_a_third_of_the_lookback_does_not(technical: FeatureSet, make_bars: Callable[..., Bars]) -> None:
-    recursive = replace(technical, **dict.fromkeys(set(FAMILIES) - {"rsi", "ema", "macd", "atr"}, ()))
+    recursive = without(technical, set(FAMILIES) - {"rsi", "ema", "macd", "atr"})
     error_F = lookback_error(recursive, make_bars(3_000), list(range(600, 3_000, 60)), share=1 / 3)
     assert (error_F > 1e-4).all(), error_F
 
@@ -177,7 +183,7 @@ def test_too_few_bars_give_no_complete_row(technical: FeatureSet, make_bars: Cal
 # --- hostile markets -------------------------------------------------------------------------------------------------
 
 
-def _edited(bars: Bars, rows: slice, **columns: float | Float64) -> Bars:
+def _edited(bars: Bars, rows: slice, **columns: Any) -> Bars:
     new = {name: getattr(bars, name).copy() for name in (*PRICES, *VOLUMES)}
     for name, values in columns.items():
         new[name][rows] = values

@@ -49,3 +49,9 @@ def test_json_keeps_every_bit() -> None:
     copy = Scaler.from_dict(json.loads(json.dumps(scaler.as_dict())))
     np.testing.assert_array_equal(copy.mean_F, scaler.mean_F)
     np.testing.assert_array_equal(copy.scaled(rows(2)), scaler.scaled(rows(2)))
+
+
+def test_the_last_bit_of_a_float32_is_no_spread() -> None:
+    x_NF = np.full((1_000, 1), 0.1, dtype=np.float32)
+    x_NF[::2] = np.nextafter(x_NF[::2], np.float32(1))
+    assert Scaler.fitted(x_NF).scale_F.tolist() == [1.0]

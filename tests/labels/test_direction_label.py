@@ -1,5 +1,7 @@
 """label=direction against a table made by hand and against a slow reference."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -11,7 +13,7 @@ from botscalp.types import Bars
 NAN = float("nan")
 
 
-def bars_of(number: list[int], close: list[float]) -> Bars:
+def bars_of(number: list[int], close: Sequence[float]) -> Bars:
     prices = np.array(close, float)
     return Bars(
         symbol="X",

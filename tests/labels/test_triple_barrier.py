@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from botscalp.indicators import atr
+from botscalp.labels.kernel import first_touch_nb
 from botscalp.labels.triple_barrier import TripleBarrier
 from botscalp.types import Bars, Float32
 
@@ -66,6 +67,14 @@ def test_a_gap_anywhere_in_the_span_leaves_no_label() -> None:
     assert np.isnan(label_of(touched_at_once, [0, 1, 2, 4, 5, 6]))
     assert np.isnan(label_of(touched_at_once, [0, 1, 2, 3, 4, 6]))
     assert label_of(touched_at_once, [0, 1, 3, 4, 5, 6]) == 1  # a gap before t is none of the label's business
+
+
+def test_no_bar_beyond_the_data_s_end_is_read() -> None:
+    """Compiled code would read on in silence; the plain function raises IndexError."""
+    price = np.full(20, 100.0)
+    for n in range(20):
+        columns = (np.arange(n), price[:n], price[:n], price[:n], np.ones(n))
+        assert np.isnan(first_touch_nb.py_func(*columns, 3)).all()
 
 
 def test_a_market_that_stands_still_has_no_barriers() -> None:

@@ -47,9 +47,10 @@ def scored(n_days: int = 30, rows_a_day: int = 40, seed: int = 2) -> tuple[Float
     rng = np.random.default_rng(seed)
     n = n_days * rows_a_day
     truth = np.clip(0.5 + 0.1 * rng.normal(size=n), 0.05, 0.95)
-    label = (rng.random(n) < truth) * 1.0
-    other = np.round(np.clip(truth + 0.05 * rng.normal(size=n), 0, 1), 2)
-    return truth, other, np.where(np.arange(n) < n / 2, 0.45, 0.55), label, daily_times(n_days, rows_a_day)
+    label = (rng.random(n) < truth).astype(float)
+    other = np.clip(truth + 0.05 * rng.normal(size=n), 0, 1).round(2)
+    base_rate = np.where(np.arange(n) < n / 2, 0.45, 0.55).astype(float)
+    return truth, other, base_rate, label, daily_times(n_days, rows_a_day)
 
 
 def jackknife(statistic: Callable[..., float], time_ns: Int64, *columns: Float64) -> float:
@@ -118,11 +119,11 @@ def test_a_separating_model_s_interval_stays_inside_one() -> None:
 
 
 def test_nothing_is_said_where_nothing_is_known() -> None:
-    p, _, base_rate, label, time_ns = scored(n_days=9)
+    p, _, _, label, time_ns = scored(n_days=9)
     assert mean_interval(p, time_ns) is None
     assert auc_interval(p, label, time_ns) is None
     assert mean_interval(np.empty(0), np.empty(0, np.int64)) is None
-    p, _, base_rate, label, time_ns = scored(n_days=10)
+    p, _, _, label, time_ns = scored(n_days=10)
     assert mean_interval(p, time_ns) is not None
     assert auc_interval(p, np.ones_like(label), time_ns) is None
     assert auc_difference_interval(p, p, np.ones_like(label), time_ns) is None
@@ -144,7 +145,7 @@ def forecast_market(
     price = np.zeros(n + horizon)
     noise = rng.normal(size=n + horizon - 1)
     price[1:] = np.cumsum(volatility[1:] * (edge * signal[:-1] + np.sqrt(1 - edge**2) * noise))
-    label = (price[horizon:] > price[:-horizon]) * 1.0
+    label = (price[horizon:] > price[:-horizon]).astype(float)
     strength = edge * (1 - phi**horizon) / (1 - phi) / np.sqrt(horizon)
     p = norm.cdf((strength or 0.08) * signal[:n])
     return p, norm.cdf(0.05 * (signal[:n] + np.roll(signal[:n], 7))), label
@@ -179,15 +180,25 @@ def coverage(n_runs: int, *, n: int, horizon: int, edge: float, memory_bars: flo
 
 
 def test_a_month_of_half_hour_labels_is_covered() -> None:
-    """60 runs: enough to see that an interval for independent rows (covers 68 % here) will not do."""
+    """60 runs: enough to see that an interval for independent rows, which covers 64 to 70 % here, will not do."""
     covered = coverage(60, n=8_640, horizon=6, edge=0.03, memory_bars=12)
     assert all(share >= 0.85 for share in covered.values()), covered
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("edge", [0.0, 0.03, 0.06])
-@pytest.mark.parametrize("memory_bars", [1, 12, 48])
-@pytest.mark.parametrize("horizon", [1, 6, 12])
+@pytest.mark.parametrize(
+    ("horizon", "memory_bars", "edge"),
+    [
+        (1, 12, 0.03),
+        (6, 1, 0.03),
+        (6, 12, 0.0),
+        (6, 12, 0.03),
+        (6, 12, 0.06),
+        (6, 48, 0.03),
+        (12, 12, 0.03),
+        (12, 48, 0.0),
+    ],
+)
 def test_coverage_is_90_to_98_percent(horizon: int, memory_bars: float, edge: float) -> None:
     covered = coverage(1_000, n=8_640, horizon=horizon, edge=edge, memory_bars=memory_bars)
     print(f"h={horizon} memory={memory_bars} edge={edge}: {covered}")
@@ -200,9 +211,9 @@ def test_coverage_is_90_to_98_percent(horizon: int, memory_bars: float, edge: fl
 def test_null_band_agrees_with_labels_drawn_row_by_row() -> None:
     rng = np.random.default_rng(3)
     for p in (np.clip(0.5 + 0.02 * rng.normal(size=2_000), 0, 1), rng.beta(0.3, 0.3, 2_000)):
-        drawn = [expected_calibration_error(p, (rng.random(len(p)) < p) * 1.0) for _ in range(4_000)]
+        drawn = [expected_calibration_error(p, (rng.random(len(p)) < p).astype(float)) for _ in range(4_000)]
         band = ece_null_band(p, seed=0)
-        np.testing.assert_allclose(band, np.quantile(drawn, [0.01, 0.99]), rtol=0.08)
+        assert band == pytest.approx(np.quantile(drawn, [0.01, 0.99]).tolist(), rel=0.08)
 
 
 def test_null_band_is_seeded_and_tells_too_little_and_too_much() -> None:
@@ -210,7 +221,7 @@ def test_null_band_is_seeded_and_tells_too_little_and_too_much() -> None:
     p = np.clip(0.5 + 0.1 * rng.normal(size=9_000), 0, 1)
     band = ece_null_band(p, seed=5)
     assert band is not None and band == ece_null_band(p, seed=5)
-    label = (rng.random(len(p)) < p) * 1.0
+    label = (rng.random(len(p)) < p).astype(float)
     assert band[0] < expected_calibration_error(p, label) < band[1]
     assert expected_calibration_error(np.clip(p + 0.05, 0, 1), label) > band[1]
     # Labels dealt out so that every thousandth of p gets its exact share: no honest draw is that even.

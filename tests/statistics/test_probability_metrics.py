@@ -17,11 +17,9 @@ def sample(n: int, *, seed: int, digits: int | None) -> tuple[Float64, Float64, 
     rng = np.random.default_rng(seed)
     truth = rng.beta(5, 5, n)
     p = np.clip(truth + 0.1 * rng.normal(size=n), 0, 1)
-    return (
-        np.round(p, digits) if digits else p,
-        (rng.random(n) < truth) * 1.0,
-        np.where(np.arange(n) < n / 3, 0.48, 0.53),
-    )
+    p = np.round(p, digits) if digits else p
+    base_rate = np.where(np.arange(n) < n / 3, 0.48, 0.53).astype(float)
+    return p, (rng.random(n) < truth).astype(float), base_rate
 
 
 @pytest.mark.parametrize("digits", [None, 1, 2])

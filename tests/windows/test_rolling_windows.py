@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -119,7 +120,7 @@ def test_ranges_lie_inside_the_data_in_order_with_the_purge_between(case: tuple[
         parts = parts_of(window)
         assert start_ns <= parts[0].start_ns and parts[-1].end_ns <= end_ns
         assert all(part.start_ns < part.end_ns for part in parts)
-        for part, following in zip(parts, parts[1:], strict=False):
+        for part, following in pairwise(parts):
             assert following.start_ns - part.end_ns == purge_ns
         assert window.validation == Range(window.stopping.start_ns, window.calibration.end_ns)
         halves = [
@@ -140,7 +141,7 @@ def test_no_label_reaches_the_next_range(case: tuple[Rolling, int, int, int, int
     windows = between((wfo, start_ns, case[2], interval_ns, span_bars * interval_ns))
     for window in windows:
         numbers = [np.arange(len(open_time_ns))[rows(part, open_time_ns)] for part in parts_of(window)]
-        for bars, following in zip(numbers, numbers[1:], strict=False):
+        for bars, following in pairwise(numbers):
             if len(bars) and len(following):
                 assert bars[-1] + span_bars < following[0]
 
@@ -150,7 +151,7 @@ def test_no_label_reaches_the_next_range(case: tuple[Rolling, int, int, int, int
 def test_tests_are_numbered_in_order_disjoint_and_start_on_anchors(case: tuple[Rolling, int, int, int, int]) -> None:
     windows = between(case)
     assert [window.index for window in windows] == list(range(len(windows)))
-    for earlier, later in zip(windows, windows[1:], strict=False):
+    for earlier, later in pairwise(windows):
         assert earlier.test.end_ns <= later.test.start_ns
         if case[0].step == case[0].test:
             assert earlier.test.end_ns == later.test.start_ns
@@ -241,5 +242,5 @@ def test_a_purge_that_empties_a_range_names_span_and_range() -> None:
     daily = rolling("30d", "2d", "1d", "1d")
     day = ns("2024-01-01"), ns("2024-04-01")
     assert daily.between(*day, interval_ns=5 * MINUTE_NS, purge_ns=287 * 5 * MINUTE_NS)
-    with pytest.raises(UserError, match="a span of 288 bars: .* first half, 2024-01-31T00:00:00Z .. 2024-02-01"):
+    with pytest.raises(UserError, match=r"a span of 288 bars: .* first half, 2024-01-31T00:00:00Z .. 2024-02-01"):
         daily.between(*day, interval_ns=5 * MINUTE_NS, purge_ns=288 * 5 * MINUTE_NS)

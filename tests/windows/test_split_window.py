@@ -1,6 +1,7 @@
 """wfo=split: golden dates, the quarter, and what users get told."""
 
 from datetime import UTC, datetime
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -52,7 +53,7 @@ def test_the_last_quarter_validates_and_the_data_s_end_ends_the_test(
     quarter = (test_start - window.stopping.start_ns) / interval_ns
     assert bars_before / 4 <= quarter < bars_before / 4 + 1
     parts = [window.train, window.stopping, window.calibration, window.test]
-    for part, following in zip(parts, parts[1:], strict=False):
+    for part, following in pairwise(parts):
         assert part.start_ns < part.end_ns == following.start_ns - span * interval_ns
         assert following.start_ns % interval_ns == 0
 

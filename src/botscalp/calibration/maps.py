@@ -5,7 +5,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import expit
 
 from botscalp.types import Float64
 
@@ -35,6 +34,8 @@ class LogOddsMap:
         """Shape (N,) to shape (N,). The identity returns p itself, unclipped."""
         if self == IDENTITY:
             return np.asarray(p, np.float64)
+        from scipy.special import expit
+
         log_p, minus_log_q = log_odds_parts(p)
         calibrated: Float64 = expit(self.a * log_p + self.b * minus_log_q + self.c)
         return calibrated

@@ -145,7 +145,11 @@ def _trade_estimates(
         value = float(values.mean()) if len(values) else None
         return Estimate(value, intervals.mean_interval(values, entry_ns[rows]))
 
-    sharpe = None if backtest.sharpe_low is None or backtest.sharpe_high is None else (backtest.sharpe_low, backtest.sharpe_high)
+    sharpe = (
+        None
+        if backtest.sharpe_low is None or backtest.sharpe_high is None
+        else (backtest.sharpe_low, backtest.sharpe_high)
+    )
     return {
         "backtest/mean_net_bps": mean(gross - costs),
         "backtest/mean_gross_bps": mean(gross),

@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from botscalp.backtest.engine import Backtest
 from botscalp.calibration import Calibration
@@ -16,7 +15,7 @@ from botscalp.pipeline.rules import Outcome
 from botscalp.pipeline.tracking import TrackedRun, Tracking
 from botscalp.pipeline.verdict import Thresholds
 from botscalp.training.settings import TrainerSettings
-from botscalp.types import NonNegativeInt
+from botscalp.types import Name, NonNegativeInt
 from botscalp.windows import WalkForward
 
 
@@ -24,7 +23,7 @@ from botscalp.windows import WalkForward
 class Job:
     """What a user sets outside the groups."""
 
-    study: str
+    study: Name
     seed: NonNegativeInt
     resume: bool
     store: Path
@@ -57,7 +56,6 @@ class Experiment:
         horizon = getattr(self.label, "horizon", None)
         return f"{self.names['model']}-{self.names['label'] if horizon is None else f'h{horizon}'}"
 
-
     def recorded(self) -> AbstractContextManager[TrackedRun]:
         """Record the run by the chosen tracking while the block lasts."""
         job = self.job
@@ -83,10 +81,5 @@ class Experiment:
             "seed": self.job.seed,
         }
         for group, option in (("model", self.model), ("label", self.label)):
-            values |= {f"{group}.{name}": value for name, value in asdict(option).items()}
+            values |= {f"{group}.{name}": value for name, value in vars(option).items()}
         return {name: str(value) for name, value in values.items()} | dict(self.overrides)
-
-
-def described(option: Any) -> dict[str, Any]:
-    """A dataclass as a config describes it: `_target_` and its fields; `botscalp.config.build` is the way back."""
-    return {"_target_": f"{type(option).__module__}.{type(option).__qualname__}", **asdict(option)}

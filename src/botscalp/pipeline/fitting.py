@@ -8,11 +8,13 @@ from typing import Any
 
 from botscalp.data.bars import prefix_digests
 from botscalp.models import Model
-from botscalp.pipeline.experiment import Experiment, described
+from botscalp.options import described
+from botscalp.pipeline.experiment import Experiment
+from botscalp.pipeline.kept_model import copy_model
 from botscalp.pipeline.panel import Panel
 from botscalp.pipeline.progress import FitProgress
 from botscalp.pipeline.window import FittedWindow, fit_window, window_seed
-from botscalp.pipeline.window_store import WindowStore, keep_model, window_key
+from botscalp.pipeline.window_store import WindowStore, window_key
 from botscalp.training.settings import Device
 from botscalp.windows import Window
 
@@ -60,7 +62,7 @@ def fit_windows(
                 else:
                     logger.info("window %d: finished %s fit found in %s", window.index, name, store.folder(key))
                 if not fits:
-                    keep_model(store, key, keep / str(window.index))
+                    copy_model(store.folder(key), keep / str(window.index))
                 fits[name] = fitted
                 progress.fit_finished()
             yield fits

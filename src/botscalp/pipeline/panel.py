@@ -66,9 +66,7 @@ class Panel:
         return rows[~np.isnan(self.label_N[rows])]
 
 
-def build_panel(
-    bars: tuple[Bars, ...], *, features: FeatureSet, label: Label, seed: int
-) -> Panel:
+def build_panel(bars: tuple[Bars, ...], *, features: FeatureSet, label: Label, seed: int) -> Panel:
     """Compute features and labels, and check on random prefixes that no feature looks ahead.
 
     Raises:
@@ -77,7 +75,9 @@ def build_panel(
     """
     intervals = {one.interval_ns for one in bars}
     if len(intervals) > 1:
-        raise UserError("data.symbols", [one.symbol for one in bars], "their intervals differ", "use files of one interval")
+        raise UserError(
+            "data.symbols", [one.symbol for one in bars], "their intervals differ", "use files of one interval"
+        )
     x = [features.compute(one) for one in bars]
     names = tuple(column.name for column in features.columns)
     for one, x_TF in zip(bars, x, strict=True):

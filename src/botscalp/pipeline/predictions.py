@@ -39,7 +39,8 @@ class Predictions:
 
     def of_window(self, window: int) -> Bool:
         """The labelled rows of one window."""
-        return self.labelled & (self.window == window)
+        rows: Bool = self.labelled & (self.window == window)
+        return rows
 
     def table(self, symbols: Sequence[str]) -> pd.DataFrame:
         """The predictions as `predictions.parquet` holds them."""

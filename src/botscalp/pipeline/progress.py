@@ -1,6 +1,7 @@
 """What a person sees while a run works: plain lines, and on a terminal a bar over windows and epochs."""
 
 import logging
+from collections.abc import Mapping
 from types import TracebackType
 
 from rich import get_console
@@ -27,30 +28,31 @@ class FitProgress:
             MofNCompleteColumn(),
             TextColumn("epochs"),
             TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=True),
+            TimeRemainingColumn(),
+            TextColumn("left  {task.fields[loss]}"),
             console=get_console(),
             transient=True,
             disable=not get_console().is_terminal,
         )
-        self.task = self.bar.add_task("starting", total=fits * epochs)
+        self.task = self.bar.add_task("starting", total=fits * epochs, loss="")
 
     def __enter__(self) -> "FitProgress":
         self.bar.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.bar.stop()
 
     def fit_started(self, title: str) -> None:
         """Say which fit runs now, e.g. "gru window 3/12"."""
         self.bar.update(self.task, description=title)
 
-    def epoch_finished(self, epoch: int, samples_per_s: float) -> None:
+    def epoch_finished(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Move the bar to `epoch` finished epochs of the running fit."""
-        self.bar.update(
-            self.task, completed=self.finished_fits * self.epochs + epoch, samples_per_s=samples_per_s
-        )
+        done = self.finished_fits * self.epochs + epoch
+        self.bar.update(self.task, completed=done, loss=f"stopping loss {metrics['val/loss']:.5f}")
 
     def fit_finished(self) -> None:
         """Count the running fit as done, however early it stopped."""

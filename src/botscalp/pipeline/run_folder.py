@@ -45,15 +45,15 @@ EQUITY = pa.schema({"close_time": _TIME, "equity_quote": pa.float64()})
 
 
 def write_tables(folder: Path, predictions: pd.DataFrame, trades: pd.DataFrame, equity: pd.DataFrame) -> None:
-    """Write the tables as Parquet with exactly the columns of their schemas; NaN becomes null."""
-    for name, table, schema in (
-        ("predictions", predictions, PREDICTIONS),
-        ("trades", trades, TRADES),
-        ("equity", equity, EQUITY),
-    ):
-        aside = folder / f".{name}.parquet"
-        parquet.write_table(pa.Table.from_pandas(table, schema=schema, preserve_index=False), aside)
-        os.replace(aside, folder / f"{name}.parquet")
+    """Write the run's tables with exactly the columns of their schemas."""
+    _write_parquet(folder / "predictions.parquet", predictions, PREDICTIONS)
+    _write_parquet(folder / "trades.parquet", trades, TRADES)
+    _write_parquet(folder / "equity.parquet", equity, EQUITY)
+
+
+def write_scores(path: Path, scores: pd.DataFrame) -> None:
+    """Write probabilities of bars whose labels are not known: predictions without the label."""
+    _write_parquet(path, scores, PREDICTIONS.remove(PREDICTIONS.get_field_index("label")))
 
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
@@ -61,3 +61,11 @@ def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     aside = folder / ".summary.json"
     aside.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
     os.replace(aside, folder / "summary.json")
+
+
+def _write_parquet(path: Path, table: pd.DataFrame, schema: pa.Schema) -> None:
+    """NaN becomes null; the file appears whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}")
+    parquet.write_table(pa.Table.from_pandas(table, schema=schema, preserve_index=False), aside)
+    os.replace(aside, path)

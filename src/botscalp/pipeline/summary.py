@@ -6,7 +6,7 @@ from typing import Any
 
 from botscalp.backtest.variants import SizeRow
 from botscalp.data.times import interval_name
-from botscalp.pipeline.evidence import Evidence, Metrics
+from botscalp.pipeline.evidence import Evidence
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.panel import Panel
 from botscalp.pipeline.provenance import code_version
@@ -114,7 +114,9 @@ def headline(summary: Mapping[str, Any]) -> dict[str, float | None]:
 def tags(summary: Mapping[str, Any]) -> dict[str, str]:
     """What a person filters runs by."""
     rules = summary["verdict"]["rules"]
-    decisive = {"SUSPICIOUS": "fired", "REJECTED": "fail", "INCONCLUSIVE": "undecided"}.get(summary["verdict"]["outcome"])
+    decisive = {"SUSPICIOUS": "fired", "REJECTED": "fail", "INCONCLUSIVE": "undecided"}.get(
+        summary["verdict"]["outcome"]
+    )
     reasons = [rule["name"] for rule in rules if rule["result"] == decisive]
     return {
         "verdict": summary["verdict"]["outcome"],

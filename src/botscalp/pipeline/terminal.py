@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 from botscalp.data.times import interval_name
@@ -85,7 +84,9 @@ def conclude(summary: Mapping[str, Any]) -> None:
     )
     for rule in _reasons(summary["verdict"]):
         span = _range((rule["low"], rule["high"]), ".4g") if rule["low"] is not None else ""
-        _say(f"  {rule['result']:<9}  {rule['name']}: {_number(rule['value'], '.4g')} {span} against {_number(rule['threshold'], '.4g')}: {rule['words']}")
+        _say(
+            f"  {rule['result']:<9}  {rule['name']}: {_number(rule['value'], '.4g')} {span} against {_number(rule['threshold'], '.4g')}: {rule['words']}"
+        )
 
 
 def _reasons(verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:

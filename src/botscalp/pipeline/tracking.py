@@ -76,9 +76,7 @@ class NoTracking:
     location = None
 
     @contextmanager
-    def run(
-        self, *, store: Path, study: str, name: str, params: Mapping[str, str]
-    ) -> "Iterator[NoTracking]":
+    def run(self, *, store: Path, study: str, name: str, params: Mapping[str, str]) -> "Iterator[NoTracking]":
         yield self
 
     def log_window(self, window: TrackedWindow) -> None:
@@ -93,9 +91,7 @@ class MlflowTracking:
     """tracking=mlflow: a parent run for the job, a child run for each window."""
 
     @contextmanager
-    def run(
-        self, *, store: Path, study: str, name: str, params: Mapping[str, str]
-    ) -> "Iterator[MlflowRun]":
+    def run(self, *, store: Path, study: str, name: str, params: Mapping[str, str]) -> "Iterator[MlflowRun]":
         from mlflow.entities import Param
 
         client, experiment_id, uri = open_store(store, study)
@@ -140,7 +136,9 @@ class MlflowRun:
             for epoch, values in enumerate(window.history)
             for name, value in values.items()
         ]
-        self.client.log_batch(child, metrics=epochs + [Metric(name, value, now_ms, 0) for name, value in metrics.items()])
+        self.client.log_batch(
+            child, metrics=epochs + [Metric(name, value, now_ms, 0) for name, value in metrics.items()]
+        )
         self.client.set_terminated(child, "FINISHED")
         test_start_ms = window.test_start_ns // 1_000_000
         steps = [Metric(f"window/{name}", value, test_start_ms, window.index) for name, value in metrics.items()]
@@ -181,6 +179,18 @@ def open_store(store: Path, study: str) -> "tuple[MlflowClient, str, str]":
     if experiment.lifecycle_stage == "deleted":
         raise UserError("study", study, "this study was deleted in MLflow", "restore it there, or choose another name")
     return client, experiment.experiment_id, uri
+
+
+def artifacts_of(run_id: str, store: Path) -> Path | None:
+    """The artifact folder of the run with that id, None where the store knows none."""
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    uri = f"sqlite:///{store.resolve() / 'mlflow.db'}"
+    try:
+        return Path(download_artifacts(run_id=run_id, tracking_uri=uri))
+    except MlflowException:
+        return None
 
 
 def close_orphans(client: "MlflowClient") -> None:

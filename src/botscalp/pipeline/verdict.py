@@ -44,7 +44,12 @@ def _rules(evidence: Evidence, thresholds: Thresholds, *, real: bool, tracked: b
         _enough_trades(backtest.trades, thresholds.min_trades),
         above("auc", estimates["test/auc"], 0.5, "ranks up above down, out of sample"),
         above("brier_skill", estimates["test/brier_skill"], 0.0, "probabilities beat the training range's base rate"),
-        above("mean_net_bps", net, 0.0, f"the mean trade earns after costs, in bps{_trades_to_decide(net, backtest.trades)}"),
+        above(
+            "mean_net_bps",
+            net,
+            0.0,
+            f"the mean trade earns after costs, in bps{_trades_to_decide(net, backtest.trades)}",
+        ),
         above(
             "mean_net_bps_at_double_costs",
             estimates["backtest/mean_net_bps_double_costs"],
@@ -91,13 +96,20 @@ def _sentinels(evidence: Evidence, thresholds: Thresholds) -> list[Rule]:
 
 def _given(name: str, holds: bool, words: str, otherwise: str) -> Rule:
     """A plain fact: passes if it holds, else nothing can be decided."""
-    result = "pass" if holds else "undecided"
-    return Rule(name=name, result=result, value=float(holds), threshold=1.0, words=words if holds else otherwise)
+    return Rule(
+        name=name,
+        result="pass" if holds else "undecided",
+        value=float(holds),
+        threshold=1.0,
+        words=words if holds else otherwise,
+    )
 
 
 def _enough_trades(trades: int, least: int) -> Rule:
     if trades >= least:
-        return Rule(name="enough_trades", result="pass", value=trades, threshold=least, words="trades to tell skill from luck")
+        return Rule(
+            name="enough_trades", result="pass", value=trades, threshold=least, words="trades to tell skill from luck"
+        )
     words = f"too few trades to tell skill from luck: {least - trades} more would decide"
     return Rule(name="enough_trades", result="undecided", value=trades, threshold=least, words=words)
 
@@ -113,10 +125,17 @@ def _trades_to_decide(net: Estimate, trades: int) -> str:
 def _beats_baselines(evidence: Evidence) -> list[Rule]:
     """One rule a baseline, paired on the same rows."""
     rules = [
-        above(f"beats_{name}", evidence.estimates[f"auc_gain/{name}"], 0.0, f"AUC above the {name} baseline's on the same rows")
+        above(
+            f"beats_{name}",
+            evidence.estimates[f"auc_gain/{name}"],
+            0.0,
+            f"AUC above the {name} baseline's on the same rows",
+        )
         for name in evidence.baseline_metrics
     ]
-    return rules or [_given("beats_linear", False, "", "the model is the linear baseline itself: there is nothing to beat")]
+    return rules or [
+        _given("beats_linear", False, "", "the model is the linear baseline itself: there is nothing to beat")
+    ]
 
 
 def _profit_in_last_bars(evidence: Evidence) -> Rule:

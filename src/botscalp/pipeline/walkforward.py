@@ -62,7 +62,12 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
             traded = trade(panel, windows, predictions, baselines, backtest=experiment.backtest)
         with watch.stage("report"):
             evidence = weigh(
-                predictions, validation, baselines, traded, last_bars=experiment.backtest.max_hold, seed=experiment.job.seed
+                predictions,
+                validation,
+                baselines,
+                traded,
+                last_bars=experiment.backtest.max_hold,
+                seed=experiment.job.seed,
             )
             verdict = judge(evidence, experiment.verdict, real=experiment.data.real, tracked=run.location is not None)
             write_tables(folder, predictions.table(panel.symbols), traded.result.trades, traded.result.equity)

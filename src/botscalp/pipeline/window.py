@@ -124,7 +124,9 @@ def fit_window(
     labelled = ~np.isnan(label)
     calibrator = calibration.fitted(p_raw[0][labelled], label[labelled])
     forecasts = [
-        Forecast(open_time_ns=panel.open_time_ns[part], symbol=panel.symbol_N[part], p_raw=p, p=calibrator.calibrated(p))
+        Forecast(
+            open_time_ns=panel.open_time_ns[part], symbol=panel.symbol_N[part], p_raw=p, p=calibrator.calibrated(p)
+        )
         for part, p in zip(rows, p_raw, strict=True)
     ]
     return FittedWindow(

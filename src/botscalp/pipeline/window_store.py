@@ -23,14 +23,14 @@ import numpy as np
 import botscalp
 from botscalp.calibration import calibrator_from_dict
 from botscalp.features.scaler import Scaler
+from botscalp.pipeline.kept_model import RECORD, WEIGHTS, write_model
 from botscalp.pipeline.window import FittedWindow, Forecast
 
-WEIGHTS = "weights.safetensors"
-MODEL = "model.json"
-_FORECASTS = ("calibration", "test")
 # What decides a window's numbers; the backtest, the verdict and the tracking do not.
-_CODE = ("types.py", "indicators.py", "features", "labels", "windows", "models", "calibration", "training",
-         "pipeline/panel.py", "pipeline/window.py")  # fmt: skip
+_CODE = (
+    *("types.py", "indicators.py", "features", "labels", "windows", "models", "calibration", "training"),
+    *("pipeline/panel.py", "pipeline/window.py"),
+)
 _LIBRARIES = ("torch", "pytorch-lightning", "numpy", "numba", "scikit-learn")
 
 
@@ -67,26 +67,23 @@ class WindowStore:
             return None
         from safetensors.torch import load_file
 
-        record = json.loads((folder / MODEL).read_text())
-        forecasts = {name: _read_forecast(folder / f"{name}.parquet") for name in _FORECASTS}
+        record = json.loads((folder / RECORD).read_text())
         return FittedWindow(
             weights=load_file(folder / WEIGHTS),
             scaler=Scaler.from_dict(record["scaler"]),
             calibrator=calibrator_from_dict(record["calibrator"]),
-            **forecasts,
+            calibration=_read_forecast(folder / "calibration.parquet"),
+            test=_read_forecast(folder / "test.parquet"),
             **record["fit"],
         )
 
     def save(self, key: str, fitted: FittedWindow, description: Mapping[str, Any]) -> None:
         """Write the window's folder; `description` says what the model is (see `predict`)."""
-        from safetensors.torch import save_file
-
         aside = self.root / f".{key}-{uuid.uuid4().hex}"
         aside.mkdir(parents=True)
         try:
-            save_file(fitted.weights, aside / WEIGHTS)
-            for name in _FORECASTS:
-                _write_forecast(getattr(fitted, name), aside / f"{name}.parquet")
+            _write_forecast(fitted.calibration, aside / "calibration.parquet")
+            _write_forecast(fitted.test, aside / "test.parquet")
             fit = ("base_rate", "history", "n_train", "n_validation", "samples", "fit_s", "predict_s", "device")
             record = {
                 **description,
@@ -94,7 +91,7 @@ class WindowStore:
                 "calibrator": fitted.calibrator.as_dict(),
                 "fit": {name: getattr(fitted, name) for name in fit},
             }
-            (aside / MODEL).write_text(json.dumps(record, indent=1))
+            write_model(aside, fitted.weights, record)
             for path in aside.iterdir():
                 _fsync(path)
             self._publish(aside, self.folder(key))
@@ -115,13 +112,6 @@ class WindowStore:
                     os.rename(final, old)
                     shutil.rmtree(old)
         _fsync(self.root)
-
-
-def keep_model(store: WindowStore, key: str, folder: Path) -> None:
-    """Copy what `predict` needs of a window into a run's models folder."""
-    folder.mkdir(parents=True)
-    for name in (WEIGHTS, MODEL):
-        shutil.copyfile(store.folder(key) / name, folder / name)
 
 
 def _write_forecast(forecast: Forecast, path: Path) -> None:

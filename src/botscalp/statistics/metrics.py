@@ -38,7 +38,8 @@ def probability_metrics(p: Float64, label: Float64, base_rate: Float64) -> dict[
 def log_losses(p: Float64, label: Float64) -> Float64:
     """-ln of the probability given to what came, row by row. Shape (N,)."""
     given = np.where(label == 1.0, p, 1.0 - p)
-    return -np.log(np.clip(given, P_LEAST, 1.0 - P_LEAST))
+    losses: Float64 = -np.log(np.clip(given, P_LEAST, 1.0 - P_LEAST))
+    return losses
 
 
 def expected_calibration_error(p: Float64, label: Float64, n_bins: int = ECE_BINS) -> float:
@@ -69,5 +70,5 @@ def _auc_and_pr_auc(p: Float64, label: Float64) -> tuple[float | None, float | N
     import torch
     from torchmetrics.functional.classification import binary_auroc, binary_average_precision
 
-    p_N, label_N = torch.from_numpy(p), torch.from_numpy(label.astype(np.int64))
-    return float(binary_auroc(p_N, label_N)), float(binary_average_precision(p_N, label_N))
+    columns = torch.from_numpy(p), torch.from_numpy(label.astype(np.int64))
+    return float(binary_auroc(*columns)), float(binary_average_precision(*columns))

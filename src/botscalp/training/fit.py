@@ -26,7 +26,7 @@ logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # row numbers need no workers
 warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own use of a deprecated torch name
 
-PREDICT_BATCH = 4096
+PREDICT_BATCH = 1024
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 
@@ -58,7 +58,7 @@ class BestEpoch(Callback):
         if metrics["val/loss"] < self.lowest:
             self.lowest = metrics["val/loss"]
             self.report.best_epoch = trainer.current_epoch
-            self.weights = copy.deepcopy(module.head.state_dict())  # type: ignore[operator,union-attr]
+            self.weights = copy.deepcopy(module.head.state_dict())  # type: ignore[union-attr]
         self.on_epoch(trainer.current_epoch + 1, metrics)
 
 
@@ -87,7 +87,7 @@ def fit_head(
     Raises:
         UserError: the stopping loss was never finite.
     """
-    report = FitReport(samples=0)
+    report = FitReport()
     best = BestEpoch(report, on_epoch)
     torch.manual_seed(seed)
     torch.set_num_threads(1)
@@ -99,7 +99,6 @@ def fit_head(
         devices=1,
         precision=settings.precision,
         max_epochs=settings.epochs,
-        # the batch order decides before the callbacks: BestEpoch must have seen an epoch that stops the fit
         callbacks=[best, EarlyStopping("val/loss", patience=settings.patience, mode="min")],
         deterministic="warn" if device == "cuda" else True,
         logger=False,
@@ -129,15 +128,19 @@ def fit_head(
 
 
 @torch.inference_mode()
-def predict_head(
-    head: nn.Module, *, x_NF: Float32, rows: Int64, lags: int, device: Device
-) -> Float64:
-    """Probability of "up" for the samples that end at `rows`; float64 of shape (len(rows),)."""
+def predict_head(head: nn.Module, *, x_NF: Float32, rows: Int64, lags: int, device: Device) -> Float64:
+    """Probability of "up" for the samples that end at `rows`; float64 of shape (len(rows),).
+
+    Every batch is full, the last one by repeating a row: with one shape of arithmetic, a row's probability does not
+    depend, to the last bit, on which other rows are predicted with it.
+    """
+    if not len(rows):
+        return np.empty(0)
     torch.set_num_threads(1)
-    head = head.eval().to(device)
-    module = DirectionModule(
-        head, x_NF=torch.from_numpy(x_NF), label_N=torch.empty(0), lags=lags, lr=1.0
-    ).to(device)
-    logits = [module(batch.to(device)).double().cpu() for batch in RowBatches(torch.from_numpy(rows), batch=PREDICT_BATCH)]
+    padded = np.concatenate([rows, np.full(-len(rows) % PREDICT_BATCH, rows[-1])])
+    module = DirectionModule(head, x_NF=torch.from_numpy(x_NF), label_N=torch.empty(0), lags=lags, lr=1.0)
+    module.eval().to(device)
+    batches = RowBatches(torch.from_numpy(padded), batch=PREDICT_BATCH)
+    logits = [module(rows_B.to(device)).double().cpu() for rows_B in batches]
     head.to("cpu")
-    return torch.cat(logits).sigmoid().numpy() if logits else np.empty(0)
+    return torch.cat(logits).sigmoid().numpy()[: len(rows)]

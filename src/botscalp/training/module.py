@@ -29,7 +29,7 @@ class RowBatches:
         rows_N = self.rows_N
         if self.generator is not None:
             rows_N = rows_N[torch.randperm(len(rows_N), generator=self.generator)]
-        yield from rows_N.split(self.batch)
+        yield from torch.split(rows_N, self.batch)
 
 
 class DirectionModule(LightningModule):
@@ -42,6 +42,10 @@ class DirectionModule(LightningModule):
         lags: L; a sample ends at its row and begins L - 1 rows before.
         lr: learning rate of Adam.
     """
+
+    x_NF: Tensor
+    label_N: Tensor
+    offsets_L: Tensor
 
     def __init__(self, head: nn.Module, *, x_NF: Tensor, label_N: Tensor, lags: int, lr: float) -> None:
         super().__init__()

@@ -1,0 +1,59 @@
+# Set-up is part of every target: each makes .venv from the lock files first, once.
+.DEFAULT_GOAL := help
+SHELL := bash
+PYTHON ?= python3.11
+BIN := .venv/bin
+RUNTIME := .venv/runtime.stamp
+DEV := .venv/dev.stamp
+export MLFLOW_DISABLE_TELEMETRY := true
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv
+
+$(RUNTIME): requirements.lock pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(DEV): requirements-dev.lock $(RUNTIME)
+	$(BIN)/pip install --quiet -r requirements-dev.lock
+	@touch $@
+
+run: $(RUNTIME) ## train on the simulated market and print a verdict
+	$(BIN)/python -m botscalp.train
+
+ui: $(RUNTIME) ## open MLflow on the runs under mlruns/
+	@bash scripts/ui.sh
+
+test: $(DEV) ## the tests that every change has to pass
+	$(BIN)/python -m pytest -n auto -m "not slow"
+
+test-all: $(DEV) ## those, long drills, real bars and the commands of the README
+	$(BIN)/python -m pytest -n auto
+
+lint: $(DEV) ## style, types, and which module may import which
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(DEV) ## time the kernel and the features
+	$(BIN)/python -m tests.bench
+
+lock: ## write both lock files anew from pyproject.toml
+	rm -rf .lock && $(PYTHON) -m venv .lock
+	.lock/bin/pip install --quiet "setuptools>=80" . && $(MAKE) --no-print-directory freeze > requirements.lock
+	.lock/bin/pip install --quiet ".[dev]" && (echo "-r requirements.lock"; $(MAKE) --no-print-directory freeze | comm -13 requirements.lock -) > requirements-dev.lock
+	rm -rf .lock build
+
+freeze:
+	@.lock/bin/pip freeze --all --exclude pip --exclude botscalp | sed 's/+cpu$$//' | LC_ALL=C sort
+
+clean: ## remove what can be made again; never mlruns/
+	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.PHONY: help run ui test test-all lint bench lock freeze clean

@@ -1,0 +1,95 @@
+"""`python -m botscalp.predict`: score new bars with a model that a run kept."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from botscalp.application import run_application
+from botscalp.errors import UserError
+from botscalp.types import NonNegativeInt
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What a user asks for."""
+
+    run: str
+    window: NonNegativeInt | None
+    out: Path
+    store: Path
+    seed: NonNegativeInt
+
+
+def predict(cfg: DictConfig) -> None:
+    """Load the model, compute its features on the bars, and write the probabilities."""
+    from botscalp.config import plain
+    from botscalp.options import build, checked
+
+    values = plain(cfg)
+    source = build(values.pop("data"), "data")
+    request: Request = checked(Request, values)
+    models = _run_folder(request.run, request.store) / "models"
+    folder = _model_folder(models, request.window)
+    bars = source.load()
+
+    import numpy as np
+    import pandas as pd
+
+    from botscalp.pipeline.kept_model import KeptModel
+    from botscalp.pipeline.run_folder import write_scores
+
+    model = KeptModel.read(folder)
+    tables = []
+    for one in bars:
+        open_time_ns, p_raw, p = model.forecast(one)
+        if one.symbol not in model.symbols:
+            print(f"note: the model learnt on {', '.join(model.symbols)}, not on {one.symbol}")
+        tables.append(
+            pd.DataFrame(
+                {
+                    "open_time": pd.to_datetime(open_time_ns, utc=True),
+                    "symbol": one.symbol,
+                    "window": np.int64(folder.name),
+                    "p_raw": p_raw,
+                    "p": p,
+                }
+            )
+        )
+    table = pd.concat(tables, ignore_index=True)
+    write_scores(request.out, table)
+    print(table.groupby("symbol").tail(3).to_string(index=False))
+    print(f"{len(table):,} probabilities of the model of window {folder.name}:")
+    print(request.out)
+
+
+def _run_folder(run: str, store: Path) -> Path:
+    """The folder of a run that is named by its folder or by its MLflow id."""
+    if Path(run).is_dir():
+        return Path(run)
+    if (store / "mlflow.db").is_file():
+        from botscalp.pipeline.tracking import artifacts_of
+
+        folder = artifacts_of(run, store)
+        if folder is not None:
+            return folder
+    raise UserError(
+        "run",
+        run,
+        f"neither a folder nor a run of the tracking store in {store}",
+        "copy it from the last line of `train`",
+    )
+
+
+def _model_folder(models: Path, window: int | None) -> Path:
+    """The folder of the window's model, of the newest window if None."""
+    windows = sorted(int(folder.name) for folder in models.glob("*") if folder.name.isdigit())
+    if not windows:
+        raise UserError("run", models.parent, "this run kept no models", "name a run that finished a window")
+    if window is not None and window not in windows:
+        raise UserError("window", window, f"this run has windows {windows[0]} to {windows[-1]}", "choose one of them")
+    return models / str(windows[-1] if window is None else window)
+
+
+if __name__ == "__main__":
+    run_application(predict, config_name="predict")
