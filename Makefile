@@ -26,7 +26,7 @@ run: $(RUNTIME) ## train on the simulated market and print a verdict
 	$(BIN)/python -m botscalp.train
 
 ui: $(RUNTIME) ## open MLflow on the runs under mlruns/
-	@bash scripts/ui.sh
+	@$(BIN)/python -m botscalp.ui
 
 test: $(DEV) ## the tests that every change has to pass
 	$(BIN)/python -m pytest -n auto -m "not slow"

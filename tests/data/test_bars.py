@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from botscalp.data.bars import checked, clipped, digest, inferred_interval_ns, prefix_digests
-from botscalp.data.times import UNITS_NS, parse_time_ns
 from botscalp.errors import UserError
+from botscalp.times import UNITS_NS, parse_time_ns
 from botscalp.types import Bars
 
 MINUTE_NS = UNITS_NS["m"]

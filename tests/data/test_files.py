@@ -10,8 +10,8 @@ import pytest
 
 from botscalp.data.bars import digest
 from botscalp.data.files import FileSource
-from botscalp.data.times import UNITS_NS, parse_time_ns
 from botscalp.errors import UserError
+from botscalp.times import UNITS_NS, parse_time_ns
 from botscalp.types import Bars
 
 ROWS = 12

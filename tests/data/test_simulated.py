@@ -10,8 +10,8 @@ from sklearn.metrics import roc_auc_score
 
 from botscalp.data.bars import checked, clipped, digest
 from botscalp.data.simulated import SimulatedMarket, _bridge_maximum, rise_probability, signal
-from botscalp.data.times import parse_time_ns
 from botscalp.errors import UserError
+from botscalp.times import parse_time_ns
 from botscalp.types import Bars, Float64
 
 

@@ -7,8 +7,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from botscalp.data.bars import checked, clipped, digest
-from botscalp.data.times import parse_time_ns
 from botscalp.data.trivial import TrivialMarket
+from botscalp.times import parse_time_ns
 
 
 def market(*symbols: str, end: str = "2023-07-01", seed: int = 0) -> TrivialMarket:

@@ -5,8 +5,8 @@ from hashlib import sha256
 
 import numpy as np
 
-from botscalp.data.times import SECOND_NS, UNITS_NS, interval_name, time_text
 from botscalp.errors import UserError
+from botscalp.times import SECOND_NS, UNITS_NS, interval_name, time_text
 from botscalp.types import Bars, Bool, Float64, Int64
 
 # Weeks begin on Monday; 1970 began on a Thursday.

@@ -14,8 +14,8 @@ import numpy as np
 from annotated_types import MinLen
 
 from botscalp.data.bars import checked, clipped, inferred_interval_ns
-from botscalp.data.times import interval_name, parse_time_ns, time_text
 from botscalp.errors import UserError
+from botscalp.times import interval_name, parse_time_ns, time_text
 from botscalp.types import Bars, Float64, Int64
 
 if TYPE_CHECKING:

@@ -32,8 +32,8 @@ from typing import Annotated
 import numpy as np
 from annotated_types import MinLen
 
-from botscalp.data.times import UNITS_NS, parse_interval, parse_time_ns
 from botscalp.errors import UserError
+from botscalp.times import UNITS_NS, parse_interval, parse_time_ns
 from botscalp.types import Bars, Float64, Fraction, Int64, NonNegativeInt, Positive
 
 VOLATILITY_PERSISTENCE = 0.995

@@ -12,8 +12,8 @@ import numpy as np
 from annotated_types import MinLen
 
 from botscalp.data.simulated import START_PRICE, generator, time_grid
-from botscalp.data.times import parse_interval
 from botscalp.errors import UserError
+from botscalp.times import parse_interval
 from botscalp.types import Bars, NonNegativeInt
 
 # Amplitude in bps of the log price, and period in bars, of each wave.

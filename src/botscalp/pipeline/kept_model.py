@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from botscalp.calibration import Calibrator, calibrator_from_dict
-from botscalp.data.times import interval_name
 from botscalp.errors import UserError
 from botscalp.features.feature_set import FeatureSet
 from botscalp.features.samples import predictable
 from botscalp.features.scaler import Scaler
 from botscalp.models import Model
 from botscalp.options import build
+from botscalp.times import interval_name
 from botscalp.types import Bars, Float64, Int64
 
 if TYPE_CHECKING:

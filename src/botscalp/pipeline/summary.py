@@ -5,7 +5,6 @@ from dataclasses import asdict
 from typing import Any
 
 from botscalp.backtest.variants import SizeRow
-from botscalp.data.times import interval_name
 from botscalp.pipeline.evidence import Evidence
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.panel import Panel
@@ -13,6 +12,7 @@ from botscalp.pipeline.provenance import code_version
 from botscalp.pipeline.rules import Verdict
 from botscalp.pipeline.window import FittedWindow
 from botscalp.statistics.metrics import histogram
+from botscalp.times import interval_name
 from botscalp.types import Float64
 from botscalp.windows import Range, Window
 

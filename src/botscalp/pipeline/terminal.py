@@ -4,11 +4,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from botscalp.data.times import interval_name
 from botscalp.pipeline.evidence import Metrics
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.panel import Panel
 from botscalp.pipeline.window import FittedWindow
+from botscalp.times import interval_name
 from botscalp.windows import Range, Window
 
 logger = logging.getLogger(__name__)

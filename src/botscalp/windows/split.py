@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from botscalp.data.times import parse_time_ns
 from botscalp.errors import UserError
+from botscalp.times import parse_time_ns
 from botscalp.windows.ranges import Range, Window, on_grid, purged_window
 
 

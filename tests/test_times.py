@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from botscalp.data.times import SECOND_NS, interval_name, parse_interval, parse_time_ns, time_text
 from botscalp.errors import UserError
+from botscalp.times import SECOND_NS, interval_name, parse_interval, parse_time_ns, time_text
 
 
 @pytest.mark.parametrize(
