@@ -1,6 +1,5 @@
 """The networks. Shapes: B batch, L lags (oldest bar first), F features, H hidden units."""
 
-import torch
 from torch import Tensor, nn
 
 
@@ -23,15 +22,15 @@ class RecurrentHead(nn.Module):
 
 
 class LinearHead(nn.Module):
-    """Logistic regression on all L x F values of the sample."""
+    """Logistic regression on the features of the sample's last bar."""
 
-    def __init__(self, *, n_features: int, lags: int) -> None:
+    def __init__(self, *, n_features: int) -> None:
         super().__init__()
-        self.output = nn.Linear(lags * n_features, 1)
-        torch.nn.init.zeros_(self.output.weight)
-        torch.nn.init.zeros_(self.output.bias)
+        self.output = nn.Linear(n_features, 1)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
 
     def forward(self, x_BLF: Tensor) -> Tensor:
         """Logits of shape (B,)."""
-        logit_B1: Tensor = self.output(x_BLF.flatten(start_dim=1))
+        logit_B1: Tensor = self.output(x_BLF[:, -1])
         return logit_B1.squeeze(-1)
