@@ -41,7 +41,7 @@ class Evidence:
     baseline_metrics: dict[str, Metrics]
     baseline_backtests: dict[str, Summary]
     ece_band: Interval | None
-    """ECE that a perfectly calibrated forecast of this sharpness would show, 99 %"""
+    """ECE that a perfectly calibrated forecast of this sharpness would show, 98 %"""
     saturation: float
     """share of probabilities below 0.01 or above 0.99"""
 

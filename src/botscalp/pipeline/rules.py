@@ -9,6 +9,14 @@ from botscalp.pipeline.evidence import Estimate
 Outcome = Literal["SUSPICIOUS", "REJECTED", "INCONCLUSIVE", "CANDIDATE"]
 Result = Literal["pass", "fail", "undecided", "fired", "clear"]
 
+MEANING: dict[Outcome, str] = {
+    "SUSPICIOUS": "too good to be true: a feature leaks, or the data is too easy. Believe none of these figures.",
+    "REJECTED": "the figures speak against the model, beyond what luck explains.",
+    "INCONCLUSIVE": "nothing speaks against the model, and not enough speaks for it.",
+    "CANDIDATE": "every rule is passed. Trade it on paper before you trade it.",
+}
+_DECISIVE: dict[Outcome, Result] = {"SUSPICIOUS": "fired", "REJECTED": "fail", "INCONCLUSIVE": "undecided"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
@@ -32,8 +40,7 @@ class Verdict:
 
     def reasons(self) -> tuple[Rule, ...]:
         """The rules that brought the outcome about; none for a CANDIDATE."""
-        decisive = {"SUSPICIOUS": "fired", "REJECTED": "fail", "INCONCLUSIVE": "undecided", "CANDIDATE": ""}
-        return tuple(rule for rule in self.rules if rule.result == decisive[self.outcome])
+        return tuple(rule for rule in self.rules if rule.result == _DECISIVE.get(self.outcome))
 
 
 def decide(rules: Sequence[Rule]) -> Verdict:

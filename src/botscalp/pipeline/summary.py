@@ -41,7 +41,11 @@ def summarized(
     return {
         "schema": SCHEMA,
         "title": experiment.title,
-        "verdict": {"outcome": verdict.outcome, "rules": [asdict(rule) for rule in verdict.rules]},
+        "verdict": {
+            "outcome": verdict.outcome,
+            "reasons": [rule.name for rule in verdict.reasons()],
+            "rules": [asdict(rule) for rule in verdict.rules],
+        },
         "metrics": evidence.metrics,
         "metrics_raw": evidence.metrics_raw,
         "histogram": {"edges": edges, "counts": counts},
@@ -113,14 +117,10 @@ def headline(summary: Mapping[str, Any]) -> dict[str, float | None]:
 
 def tags(summary: Mapping[str, Any]) -> dict[str, str]:
     """What a person filters runs by."""
-    rules = summary["verdict"]["rules"]
-    decisive = {"SUSPICIOUS": "fired", "REJECTED": "fail", "INCONCLUSIVE": "undecided"}.get(
-        summary["verdict"]["outcome"]
-    )
-    reasons = [rule["name"] for rule in rules if rule["result"] == decisive]
+    verdict = summary["verdict"]
     return {
-        "verdict": summary["verdict"]["outcome"],
-        "verdict.reason": reasons[0] if reasons else "",
+        "verdict": verdict["outcome"],
+        "verdict.reason": next(iter(verdict["reasons"]), ""),
         "data.digest": summary["data"]["digest"],
         "data.source": summary["data"]["source"],
         "device": summary["device"],

@@ -1,19 +1,18 @@
 """The lines that a run says: what will run, a line a window, and a closing block to be read in ten seconds."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from botscalp.pipeline.evidence import Metrics
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.panel import Panel
+from botscalp.pipeline.rules import MEANING
 from botscalp.pipeline.window import FittedWindow
 from botscalp.times import interval_name
 from botscalp.windows import Range, Window
 
 logger = logging.getLogger(__name__)
-
-_DECISIVE = {"SUSPICIOUS": ("fired",), "REJECTED": ("fail",), "INCONCLUSIVE": ("undecided",), "CANDIDATE": ()}
 
 
 def announce(experiment: Experiment, panel: Panel, windows: Sequence[Window], device: str) -> None:
@@ -42,55 +41,78 @@ def window_finished(window: Window, fit: FittedWindow, metrics: Metrics, *, of: 
 
 
 def conclude(summary: Mapping[str, Any]) -> None:
-    """The verdict with its reasons, then the figures behind it."""
-    metrics, raw, backtest, interval = (summary[key] for key in ("metrics", "metrics_raw", "backtest", "intervals"))
-    attainable = summary["simulated"]["auc_attainable"]
-    _say(
-        "",
-        f"forecast   AUC {_figure(metrics['auc'], interval['test']['auc'], '.4f')}"
-        + (f", attainable on this market {attainable:.4f}" if attainable is not None else ""),
-        f"           Brier skill {_figure(metrics['brier_skill'], interval['test']['brier_skill'], '+.5f')}  "
-        f"log loss {metrics['log_loss']:.5f}  accuracy {metrics['accuracy']:.4f}  n {metrics['n']:,}",
-        f"           ECE {_number(metrics['ece'], '.5f')} calibrated, {_number(raw['ece'], '.5f')} raw, "
-        f"{_range(summary['ece_null_band'], '.5f')} if perfectly calibrated",
+    """The figures, then the verdict with its reasons."""
+    _say("", *_forecast(summary), *_backtest(summary), *_time(summary["time"]), "", *_verdict(summary["verdict"]), "")
+
+
+def _forecast(summary: Mapping[str, Any]) -> Iterator[str]:
+    """Raw, calibrated and baseline metrics as a table, then what they mean."""
+    columns = {
+        "auc": ".4f",
+        "pr_auc": ".4f",
+        "brier": ".5f",
+        "brier_skill": "+.5f",
+        "log_loss": ".5f",
+        "accuracy": ".4f",
+        "ece": ".5f",
+    }
+    yield "forecast       " + "".join(f"{name:>13}" for name in columns)
+    rows = {"raw": summary["metrics_raw"], "calibrated": summary["metrics"]}
+    rows |= {name: baseline["metrics"] for name, baseline in summary["baselines"].items() if baseline["metrics"]}
+    for name, metrics in rows.items():
+        yield f"  {name:<13}" + "".join(f"{_number(metrics[column], form):>13}" for column, form in columns.items())
+    intervals, attainable = summary["intervals"], summary["simulated"]["auc_attainable"]
+    yield (
+        f"  AUC {_figure(summary['metrics']['auc'], intervals['test']['auc'], '.4f')} on {summary['metrics']['n']:,} rows"
+        + (f"; attainable on this market: {attainable:.4f}" if attainable is not None else "")
     )
-    for name, baseline in summary["baselines"].items():
-        if baseline["metrics"] is not None:
-            gain = interval["auc_gain"][name]
-            _say(
-                f"           {name} baseline AUC {_number(baseline['metrics']['auc'], '.4f')}, "
-                f"ours is {_figure(_minus(metrics['auc'], baseline['metrics']['auc']), gain, '+.4f')} above on the same rows"
-            )
-    _say(
-        f"backtest   {backtest['trades']:,} trades in {backtest['days']} days: {backtest['targets']:,} targets, "
-        f"{backtest['stops']:,} stops, {backtest['timeouts']:,} timeouts; "
-        f"win rate {_number(backtest['win_rate'], '.3f')}, break-even {_number(backtest['break_even'], '.3f')}",
-        f"           gross {backtest['gross_pnl']:+,.2f} - fees {backtest['fees']:,.2f} - slippage {backtest['slippage']:,.2f}"
-        f" = net {backtest['net_pnl']:+,.2f} (ROI {backtest['roi']:+.2%}, max drawdown {backtest['max_drawdown']:.2%})",
-        f"           a trade: gross {_number(backtest['mean_gross_bps'], '+.2f')} bps, "
-        f"net {_figure(backtest['mean_net_bps'], interval['backtest']['mean_net_bps'], '+.2f')} bps; "
-        f"Sharpe {_figure(backtest['sharpe'], interval['backtest']['sharpe'], '+.2f') if backtest['sharpe'] is not None else backtest['sharpe_undefined']}",
+    for name, gain in intervals["auc_gain"].items():
+        difference = summary["metrics"]["auc"] - summary["baselines"][name]["metrics"]["auc"]
+        yield f"  AUC above {name} on the same rows: {_figure(difference, gain, '+.4f')}"
+    yield f"  ECE of a perfectly calibrated forecast of this sharpness: {_range(summary['ece_null_band'], '.5f')}"
+
+
+def _backtest(summary: Mapping[str, Any]) -> Iterator[str]:
+    """The trades, what they cost, and what other sizes would have given."""
+    trades, interval = summary["backtest"], summary["intervals"]["backtest"]
+    yield (
+        f"backtest       {trades['trades']:,} trades in {trades['days']} days: {trades['targets']:,} targets, "
+        f"{trades['stops']:,} stops, {trades['timeouts']:,} timeouts; "
+        f"win rate {_number(trades['win_rate'], '.3f')}, break-even {_number(trades['break_even'], '.3f')}"
+    )
+    yield (
+        f"  gross {trades['gross_pnl']:+,.2f} - fees {trades['fees']:,.2f} - slippage {trades['slippage']:,.2f}"
+        f" = net {trades['net_pnl']:+,.2f}; ROI {trades['roi']:+.2%}, max drawdown {trades['max_drawdown']:.2%}"
+    )
+    sharpe = _figure(trades["sharpe"], interval["sharpe"], "+.2f")
+    yield (
+        f"  a trade: gross {_number(trades['mean_gross_bps'], '+.2f')} bps, "
+        f"net {_figure(trades['mean_net_bps'], interval['mean_net_bps'], '+.2f')} bps; "
+        f"Sharpe {trades['sharpe_undefined'] or sharpe}"
     )
     for row in summary["sizes"]:
-        _say(
-            f"           at {row['contract']:g} a trade: net {row['net_pnl']:+,.2f}, "
-            f"max drawdown {row['max_drawdown_quote']:,.2f} ({row['max_drawdown']:.2%})"
+        yield (
+            f"  at {row['contract']:<5g} a trade: net {row['net_pnl']:>+12,.2f}, "
+            f"max drawdown {row['max_drawdown_quote']:>12,.2f} ({row['max_drawdown']:.2%})"
         )
-    time = summary["time"]
-    _say(
-        f"time       {time['total_s']:.0f} s, of which fit {time['fit_s']:.0f} s at {time['samples_per_s']:,.0f} samples/s",
-        "",
-        f"VERDICT    {summary['verdict']['outcome']}",
+
+
+def _time(time: Mapping[str, float]) -> Iterator[str]:
+    yield (
+        f"time           {time['total_s']:.0f} s, of which start-up {time['startup_s']:.0f} s and "
+        f"fit {time['fit_s']:.0f} s at {time['samples_per_s']:,.0f} samples/s"
     )
-    for rule in _reasons(summary["verdict"]):
-        span = _range((rule["low"], rule["high"]), ".4g") if rule["low"] is not None else ""
-        _say(
-            f"  {rule['result']:<9}  {rule['name']}: {_number(rule['value'], '.4g')} {span} against {_number(rule['threshold'], '.4g')}: {rule['words']}"
-        )
 
 
-def _reasons(verdict: Mapping[str, Any]) -> list[Mapping[str, Any]]:
-    return [rule for rule in verdict["rules"] if rule["result"] in _DECISIVE[verdict["outcome"]]]
+def _verdict(verdict: Mapping[str, Any]) -> Iterator[str]:
+    """The outcome, what it means, and the rules that brought it about."""
+    yield f"VERDICT        {verdict['outcome']}: {MEANING[verdict['outcome']]}"
+    for rule in verdict["rules"]:
+        if rule["name"] in verdict["reasons"]:
+            interval = None if rule["low"] is None else (rule["low"], rule["high"])
+            figure = _figure(rule["value"], interval, ".4g")
+            against = "" if rule["threshold"] is None else f", line at {rule['threshold']:.4g}"
+            yield f"  {rule['result']:<12} {rule['words']}: {figure}{against} ({rule['name']})"
 
 
 def _say(*lines: str) -> None:
@@ -108,10 +130,6 @@ def _range(interval: Sequence[float] | None, form: str) -> str:
 
 def _figure(value: float | None, interval: Sequence[float] | None, form: str) -> str:
     return f"{_number(value, form)} {_range(interval, form)}".strip()
-
-
-def _minus(a: float | None, b: float | None) -> float | None:
-    return None if a is None or b is None else a - b
 
 
 def _days(part: Range) -> str:
