@@ -14,7 +14,7 @@ from typing import NoReturn
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException
+from hydra.errors import HydraException, OverrideParseException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -22,6 +22,8 @@ from omegaconf.errors import OmegaConfBaseException
 from botscalp.config import CONF
 from botscalp.errors import CausalityError, Interrupted, UnwantedVerdictError, UserError
 from botscalp.options import nearest
+
+_QUOTING = """quote a value that holds braces, commas or = twice: 'data.path="bars/{symbol}.parquet"'"""
 
 Task = Callable[[DictConfig], None]
 
@@ -98,7 +100,10 @@ def _composition_message(error: Exception, config_name: str) -> str:
     if key := re.search(r"Could not (?:override|append to config|delete from config)[^']*'([^']+)'", text):
         typed = next((word.partition("=")[2] for word in sys.argv[1:] if word.startswith(f"{key[1]}=")), "")
         return str(UserError(key[1], typed, "no such key", _nearest_key(key[1], config_name)))
-    return f"{text.strip().splitlines()[0]}\n  see python -m botscalp.{config_name} --help"
+    remedy = f"see python -m botscalp.{config_name} --help"
+    if isinstance(error, OverrideParseException):
+        return str(UserError(*error.override.partition("=")[::2], "cannot be read", f"{_QUOTING}; {remedy}"))
+    return f"{text.strip().splitlines()[0]}\n  remedy: {remedy}"
 
 
 def _nearest_key(key: str, config_name: str) -> str:

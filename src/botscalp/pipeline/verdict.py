@@ -6,6 +6,8 @@ from botscalp.pipeline.evidence import Estimate, Evidence
 from botscalp.pipeline.rules import Rule, Verdict, above, decide, too_good
 from botscalp.types import Count, Positive
 
+_REAL = "a market made the bars; futures fees on spot bars, and no funding, are a proxy of its costs"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Thresholds:
@@ -39,7 +41,7 @@ def _rules(evidence: Evidence, thresholds: Thresholds, *, real: bool, tracked: b
     sharpe = estimates["backtest/sharpe"]
     few_days = f"{backtest.days} UTC days decide nothing, {thresholds.min_days} are needed"
     return [
-        _given("real_data", real, "a market made the bars", "simulated bars prove nothing about a market"),
+        _given("real_data", real, _REAL, "simulated bars prove nothing about a market"),
         _given("tracked", tracked, "the run is counted as a trial", "with tracking=none trials are not counted"),
         _enough_trades(backtest.trades, thresholds.min_trades),
         above("auc", estimates["test/auc"], 0.5, "ranks up above down, out of sample"),
