@@ -5,6 +5,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 RUNTIME := .venv/runtime.stamp
 DEV := .venv/dev.stamp
+BENCH := .venv/bench.stamp
 export MLFLOW_DISABLE_TELEMETRY := true
 
 help: ## list the targets
@@ -22,6 +23,10 @@ $(DEV): requirements-dev.lock $(RUNTIME)
 	$(BIN)/pip install --quiet -r requirements-dev.lock
 	@touch $@
 
+$(BENCH): requirements-bench.lock $(DEV)
+	$(BIN)/pip install --quiet -r requirements-bench.lock
+	@touch $@
+
 run: $(RUNTIME) ## train on the simulated market and print a verdict
 	$(BIN)/python -m botscalp.train
 
@@ -31,7 +36,7 @@ ui: $(RUNTIME) ## open MLflow on the runs under mlruns/
 test: $(DEV) ## the tests that every change has to pass
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
-test-all: $(DEV) ## those, long drills, real bars and the commands of the README
+test-all: $(BENCH) ## those, long drills, other engines, real bars and the commands of the README
 	$(BIN)/python -m pytest -n auto
 
 lint: $(DEV) ## style, types, and which module may import which
@@ -40,13 +45,14 @@ lint: $(DEV) ## style, types, and which module may import which
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(DEV) ## time the kernel and the features
+bench: $(BENCH) ## time the kernel and the features
 	$(BIN)/python -m tests.bench
 
-lock: ## write both lock files anew from pyproject.toml
+lock: ## write the lock files anew from pyproject.toml
 	rm -rf .lock && $(PYTHON) -m venv .lock
 	.lock/bin/pip install --quiet "setuptools>=80" . && $(MAKE) --no-print-directory freeze > requirements.lock
 	.lock/bin/pip install --quiet ".[dev]" && (echo "-r requirements.lock"; $(MAKE) --no-print-directory freeze | comm -13 requirements.lock -) > requirements-dev.lock
+	.lock/bin/pip install --quiet ".[bench]" && (echo "-r requirements-dev.lock"; $(MAKE) --no-print-directory freeze | LC_ALL=C comm -13 <(LC_ALL=C sort requirements.lock requirements-dev.lock) -) > requirements-bench.lock
 	rm -rf .lock build
 
 freeze:
