@@ -7,6 +7,7 @@ Numba and pandas are imported at the first run and the first table, not here: a 
 from botscalp.backtest.engine import Backtest
 from botscalp.backtest.performance import Summary, mean_net_bps, summarize
 from botscalp.backtest.result import PredictedBars, Result
+from botscalp.backtest.sweep import sweep
 from botscalp.backtest.variants import SizeRow, buy_and_hold, size_table
 
 __all__ = [
@@ -19,4 +20,5 @@ __all__ = [
     "mean_net_bps",
     "size_table",
     "summarize",
+    "sweep",
 ]

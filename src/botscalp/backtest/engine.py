@@ -98,12 +98,12 @@ class Backtest:
         # p as float64: numba and numpy disagree on float32(0.6) > 0.6, and every other dtype compiles another kernel.
         count = run_nb(
             np.ascontiguousarray(bars.open_time_ns, np.int64),
-            _column(bars.open),
-            _column(bars.high),
-            _column(bars.low),
-            _column(bars.close),
-            _column(predicted.p),
-            _column(predicted.atr),
+            column(bars.open),
+            column(bars.high),
+            column(bars.low),
+            column(bars.close),
+            column(predicted.p),
+            column(predicted.atr),
             int(bars.interval_ns),
             float(self.threshold),
             float(self.stop_atr),
@@ -121,7 +121,8 @@ class Backtest:
         return trades[:count], pnl_quote
 
 
-def _column(values: NDArray[np.floating]) -> Float64:
+def column(values: NDArray[np.floating]) -> Float64:
+    """As the kernels take it: one dtype, so that they are compiled once."""
     return np.ascontiguousarray(values, np.float64)
 
 

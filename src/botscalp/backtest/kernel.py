@@ -70,6 +70,24 @@ TRADE = np.dtype(
 Trades = NDArray[np.void]
 """Array of shape (n_trades,) with dtype TRADE."""
 
+TOTALS = np.dtype(
+    [(name, np.int64) for name in ("trades", "wins", "targets", "stops", "timeouts", "ends")]
+    + [
+        (name, np.float64) for name in ("gross", "slippage", "fees", "funding", "net")
+    ]  # sums over trades, quote currency
+    + [(name, np.float64) for name in ("won", "lost")]  # net PnL of the trades above 0, and of the others
+    + [(name, np.float64) for name in ("gross_to_notional", "net_to_notional")]  # sums of PnL to entry notional
+    + [(name, np.float64) for name in ("drawdown", "drawdown_quote")]  # as max_drawdown_nb returns them
+    + [
+        ("day_mean", np.float64),
+        ("day_deviation", np.float64),
+        ("days_lost", np.int64),
+    ],  # as day_figures_nb returns them
+    align=True,
+)
+"""What a backtest is judged by, before any division. Sums run trade after trade, so that a sweep, which keeps no trades,
+arrives at the same bits."""
+
 
 @njit(cache=True)
 def run_nb(
@@ -197,6 +215,48 @@ def run_nb(
         trade["pnl_quote"] = pnl
         count += one
         t = x
+
+
+@njit(cache=True)
+def totals_nb(trades: Trades, total: np.void) -> None:
+    """Add the trades up into a record of TOTALS that is zero; drawdown and days are left alone."""
+    for trade in trades:
+        pnl = trade["pnl_quote"]
+        reason = trade["reason"]
+        costs = trade["slippage_quote"] + trade["fees_quote"] + trade["funding_quote"]
+        notional = trade["size_base"] * trade["entry_price"]
+        total["targets"] += reason == TARGET
+        total["stops"] += reason == STOP
+        total["timeouts"] += reason == TIMEOUT
+        total["ends"] += reason == END
+        total["gross"] += trade["gross_quote"]
+        total["slippage"] += trade["slippage_quote"]
+        total["fees"] += trade["fees_quote"]
+        total["funding"] += trade["funding_quote"]
+        total["net"] += pnl
+        total["gross_to_notional"] += trade["gross_quote"] / notional
+        total["net_to_notional"] += (trade["gross_quote"] - costs) / notional
+        if pnl > 0.0:
+            total["wins"] += 1
+            total["won"] += pnl
+        else:
+            total["lost"] += pnl
+    total["trades"] = len(trades)
+
+
+@njit(cache=True)
+def day_figures_nb(returns: Float64) -> tuple[float, float, int]:
+    """Mean and deviation (n - 1) of daily returns, and on how many days nothing, or less, was left of the account."""
+    total = 0.0
+    lost = 0
+    for change in returns:
+        total += change
+        lost += not change > -1.0
+    mean = total / len(returns)
+    squares = 0.0
+    for change in returns:
+        squares += (change - mean) ** 2
+    return mean, np.sqrt(squares / max(len(returns) - 1, 1)), lost
 
 
 @njit(cache=True)

@@ -61,29 +61,31 @@ class Summary:
 
 def summarize(trades: "Trades", close_time_ns: Int64, equity_quote: Float64, capital_quote: float) -> Summary:
     """All figures of one backtest."""
-    from botscalp.backtest.kernel import END, STOP, TARGET, TIMEOUT
+    from botscalp.backtest.kernel import TOTALS, totals_nb
 
-    pnl = trades["pnl_quote"]
-    reasons = np.bincount(trades["reason"], minlength=4)
+    totals = np.zeros(1, TOTALS)
+    totals_nb(trades, totals[0])
+    total = dict(zip(TOTALS.names or (), totals[0].item(), strict=True))
+    count = total["trades"]
     daily_returns = utc_day_returns(close_time_ns, equity_quote, capital_quote)
     sharpe, low, high, undefined = sharpe_ratio(daily_returns)
     fraction, money = max_drawdown(equity_quote, capital_quote)
     return Summary(
-        trades=len(trades),
-        win_rate=float((pnl > 0).mean()) if len(trades) else None,
-        break_even=break_even_win_rate(pnl),
-        targets=int(reasons[TARGET]),
-        stops=int(reasons[STOP]),
-        timeouts=int(reasons[TIMEOUT]),
-        ends=int(reasons[END]),
-        gross_pnl=float(trades["gross_quote"].sum()),
-        net_pnl=float(pnl.sum()),
-        fees=float(trades["fees_quote"].sum()),
-        slippage=float(trades["slippage_quote"].sum()),
-        funding=float(trades["funding_quote"].sum()),
-        mean_net_bps=mean_net_bps(trades),
-        mean_gross_bps=mean_net_bps(trades, cost_multiple=0.0),
-        roi=float(pnl.sum() / capital_quote),
+        trades=count,
+        win_rate=total["wins"] / count if count else None,
+        break_even=break_even_win_rate(total["wins"], total["won"], count - total["wins"], total["lost"]),
+        targets=total["targets"],
+        stops=total["stops"],
+        timeouts=total["timeouts"],
+        ends=total["ends"],
+        gross_pnl=total["gross"],
+        net_pnl=total["net"],
+        fees=total["fees"],
+        slippage=total["slippage"],
+        funding=total["funding"],
+        mean_net_bps=total["net_to_notional"] / count * 1e4 if count else None,
+        mean_gross_bps=total["gross_to_notional"] / count * 1e4 if count else None,
+        roi=total["net"] / capital_quote,
         max_drawdown=fraction,
         max_drawdown_quote=money,
         sharpe=sharpe,
@@ -103,13 +105,12 @@ def mean_net_bps(trades: "Trades", cost_multiple: float = 1.0) -> float | None:
     return float(np.mean(net / (trades["size_base"] * trades["entry_price"])) * 1e4)
 
 
-def break_even_win_rate(pnl_quote: Float64) -> float | None:
+def break_even_win_rate(wins: int, won_quote: float, losses: int, lost_quote: float) -> float | None:
     """L / (W + L) for mean win W and mean loss L: the win rate at which the mean trade would be 0."""
-    wins, losses = pnl_quote[pnl_quote > 0], pnl_quote[pnl_quote <= 0]
-    if not (len(wins) and len(losses)):
+    if not (wins and losses):
         return None
-    win, loss = wins.mean(), -losses.mean()
-    return float(loss / (win + loss))
+    win, loss = won_quote / wins, -lost_quote / losses
+    return loss / (win + loss)
 
 
 def max_drawdown(equity_quote: Float64, capital_quote: float) -> tuple[float, float]:
@@ -120,14 +121,19 @@ def max_drawdown(equity_quote: Float64, capital_quote: float) -> tuple[float, fl
     return float(fraction), float(money)
 
 
+def midnight_rows(close_time_ns: Int64) -> Int64:
+    """The last row of every UTC day from the first row's to the last's, shape (days,); of a day without rows, the one before."""
+    first, last = (close_time_ns[[0, -1]] - 1) // DAY_NS
+    midnights_ns = np.arange(first + 1, last + 2) * DAY_NS
+    return np.searchsorted(close_time_ns, midnights_ns, side="right") - 1
+
+
 def utc_day_returns(close_time_ns: Int64, equity_quote: Float64, capital_quote: float) -> Float64:
     """The return of every UTC day from the first bar's to the last's, shape (days,); a day without bars returns 0.
 
     A close at midnight belongs to the day that it ends. The first day starts from the capital.
     """
-    first, last = (close_time_ns[[0, -1]] - 1) // DAY_NS
-    midnights_ns = np.arange(first + 1, last + 2) * DAY_NS
-    at_midnight = equity_quote[np.searchsorted(close_time_ns, midnights_ns, side="right") - 1]
+    at_midnight = equity_quote[midnight_rows(close_time_ns)]
     before = np.concatenate([[capital_quote], at_midnight[:-1]])
     with np.errstate(divide="ignore", invalid="ignore"):
         returns: Float64 = at_midnight / before - 1.0
@@ -140,14 +146,21 @@ def sharpe_ratio(daily_returns: Float64) -> tuple[float | None, float | None, fl
     The interval is S +- 1.96 sqrt((1 + S^2 / (2 * 365)) * 365 / days), after Lo (2002) for independent returns:
     a week of anything spans +-14, so fewer than 30 days give no figure.
     """
+    from botscalp.backtest.kernel import day_figures_nb
+
     days = len(daily_returns)
     if days < MIN_SHARPE_DAYS:
         return None, None, None, f"n/a ({days} days < {MIN_SHARPE_DAYS})"
-    if not np.all(daily_returns > -1.0):
+    mean, deviation, lost = day_figures_nb(daily_returns)
+    if lost:
         return None, None, None, "n/a (the account is lost)"
-    deviation = daily_returns.std(ddof=1)
     if deviation == 0.0:
         return None, None, None, "n/a (equity never moves)"
-    sharpe = float(daily_returns.mean() / deviation * DAYS_PER_YEAR**0.5)
-    half_width = 1.96 * ((1 + sharpe**2 / (2 * DAYS_PER_YEAR)) * DAYS_PER_YEAR / days) ** 0.5
+    sharpe = float(mean / deviation * np.sqrt(DAYS_PER_YEAR))
+    half_width = float(sharpe_half_width(sharpe, days))
     return sharpe, sharpe - half_width, sharpe + half_width, None
+
+
+def sharpe_half_width(sharpe: float | Float64, days: int) -> float | Float64:
+    """Half of the 95 % interval round a Sharpe ratio."""
+    return 1.96 * np.sqrt((1 + sharpe * sharpe / (2 * DAYS_PER_YEAR)) * DAYS_PER_YEAR / days)

@@ -1,0 +1,216 @@
+"""A grid of settings over the same predictions: a row of figures for every combination."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, fields, replace
+from itertools import pairwise, product
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from botscalp.backtest.engine import BPS, Backtest, column
+from botscalp.backtest.performance import (
+    DAYS_PER_YEAR,
+    MIN_SHARPE_DAYS,
+    Summary,
+    midnight_rows,
+    sharpe_half_width,
+    summarize,
+)
+from botscalp.backtest.result import PredictedBars
+from botscalp.types import Float64, Int64
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SWEPT = tuple(field.name for field in fields(Backtest) if field.name not in ("atr_span", "tick"))
+"""the settings that a grid may hold; the ATR comes with the market"""
+BLOCK = 16
+"""configs of one threshold that a thread takes at a time"""
+_one_at_a_time = threading.Lock()  # numba's workqueue is not safe to enter twice
+
+
+def sweep(market: Sequence[PredictedBars], base: Backtest, grid: Mapping[str, Sequence[float]]) -> "pd.DataFrame":
+    """Run every combination of the grid's values, all else as in `base`.
+
+    One symbol's grid is one call of a compiled, parallel kernel. Several symbols share an account, whose equity has to be
+    added up bar by bar: their configs are run one after the other. The trades of a config are those of
+    `dataclasses.replace(base, ...).run(market)`.
+
+    Args:
+        grid: values of settings of `Backtest` (SWEPT), e.g. {"threshold": [0.52, 0.54], "stop_atr": [1, 1.5]}.
+
+    Returns:
+        A row for every combination, the last key varying fastest: the grid's values, then the figures of `Summary` but
+        for the reason why there is no Sharpe ratio, bit for bit those of `summarize`; NaN where it says None.
+
+    Raises:
+        UserError: a setting contradicts another.
+    """
+    import pandas as pd
+
+    unknown = set(grid) - set(SWEPT)
+    assert not unknown, f"no settings of a grid: {unknown}"
+    for name, values in grid.items():
+        for value in values:
+            _changed(base, {name: value})
+    combinations = list(product(*grid.values()))
+    settings = {
+        name: np.array(values, float) for name, values in zip(grid, zip(*combinations, strict=True), strict=True)
+    }
+    if len(market) == 1:
+        figures = _swept(
+            market[0], {name: _filled(base, name, settings, len(combinations)) for name in (*SWEPT, "tick")}
+        )
+    else:
+        rows = [_one(market, _changed(base, dict(zip(grid, values, strict=True)))) for values in combinations]
+        figures = {name: np.array([row[name] for row in rows], _dtype(name)) for name in _FIGURES}
+    return pd.DataFrame(settings | figures)
+
+
+_FIGURES = tuple(field.name for field in fields(Summary) if field.name != "sharpe_undefined")
+_COUNTS = ("trades", "targets", "stops", "timeouts", "ends", "days")
+
+
+def _dtype(name: str) -> type:
+    return int if name in _COUNTS else float
+
+
+def _filled(base: Backtest, name: str, settings: Mapping[str, Float64], count: int) -> Float64:
+    """The setting of each config, shape (K,); 0 for None."""
+    return settings[name] if name in settings else np.full(count, float(getattr(base, name) or 0.0))
+
+
+def _changed(base: Backtest, values: Mapping[str, Any]) -> Backtest:
+    return replace(base, **values)
+
+
+def _one(market: Sequence[PredictedBars], backtest: Backtest) -> dict[str, Any]:
+    result = backtest.run(market)
+    return asdict(summarize(result.records, result.close_time_ns, result.equity_quote, result.capital_quote))
+
+
+def _swept(predicted: PredictedBars, setting: Mapping[str, Float64]) -> dict[str, NDArray[Any]]:
+    """The figures of K configs given as columns of shape (K,)."""
+    from botscalp.backtest.kernel import TOTALS
+
+    bars = predicted.bars
+    assert setting["threshold"].min() >= 0.5
+    totals = np.zeros(len(setting["threshold"]), TOTALS)
+    midnight_row_D = midnight_rows(bars.close_time_ns)
+    slippages = np.stack([setting["slippage_bps"] * BPS, setting["slippage_ticks"] * setting["tick"]], axis=1)
+    for rate, price in np.unique(slippages, axis=0):
+        (here,) = np.nonzero((slippages == [rate, price]).all(axis=1))
+        here = here[np.argsort(setting["threshold"][here], kind="stable")]
+        chosen = {name: values[here] for name, values in setting.items()}
+        totals[here] = _walked(predicted, chosen, float(rate), float(price), midnight_row_D)
+    return _figures(totals, setting["capital"], len(midnight_row_D))
+
+
+def _walked(
+    predicted: PredictedBars, setting: Mapping[str, Float64], rate: float, price: float, midnight_row_D: Int64
+) -> NDArray[np.void]:
+    """The TOTALS of configs that share their slippage, in the order of their thresholds."""
+    import numba
+
+    from botscalp.backtest.kernel import TOTALS
+    from botscalp.backtest.sweep_kernel import FAR, first_touch_nb, sweep_nb
+
+    bars, p, atr = predicted.bars, column(predicted.p), column(predicted.atr)
+    open_, high, low, close = (column(price) for price in (bars.open, bars.high, bars.low, bars.close))
+    threshold_K = setting["threshold"]
+    follows = np.diff(bars.open_time_ns) == bars.interval_ns
+    tradable = follows & (atr[:-1] > 0.0) & (atr[:-1] < np.inf)
+    row_M = np.flatnonzero(tradable & ((p[:-1] > threshold_K[0]) | (p[:-1] < 1.0 - threshold_K[0]))).astype(np.int32)
+    side_M = np.where(p[row_M] > threshold_K[0], 1.0, -1.0)
+    fill_M = open_[row_M + 1] * (1.0 + side_M * rate) + side_M * price
+    atr_M = atr[row_M]
+    reach = int(min(setting["max_hold"].max(), FAR))
+    levels, touches = {}, {}
+    with _one_at_a_time:
+        for name, direction_M in (("stop_atr", -side_M), ("target_atr", side_M)):
+            multiple_L, levels[name] = np.unique(setting[name], return_inverse=True)
+            touches[name] = np.empty((len(multiple_L), len(row_M)), np.uint8)
+            first_touch_nb(high, low, row_M, direction_M, fill_M, atr_M, multiple_L, reach, touches[name])
+        totals = np.zeros(len(threshold_K), TOTALS)
+        sweep_nb(
+            np.ascontiguousarray(bars.open_time_ns, np.int64),
+            open_,
+            high,
+            low,
+            close,
+            p,
+            int(bars.interval_ns),
+            not follows.all(),
+            midnight_row_D,
+            row_M,
+            side_M,
+            fill_M,
+            atr_M,
+            touches["stop_atr"],
+            touches["target_atr"],
+            _blocks(threshold_K, numba.get_num_threads()),
+            threshold_K,
+            setting["stop_atr"],
+            levels["stop_atr"],
+            setting["target_atr"],
+            levels["target_atr"],
+            setting["max_hold"].astype(np.int64),
+            setting["taker_bps"] * BPS,
+            setting["maker_bps"] * BPS,
+            setting["notional"],
+            setting["contract"],
+            setting["capital"],
+            rate,
+            price,
+            totals,
+        )
+    return totals
+
+
+def _blocks(threshold_K: Float64, threads: int) -> Int64:
+    """[first, last) of the configs that a thread takes at a time, shape (B, 2).
+
+    Threads get equal, contiguous shares of the blocks, and loose thresholds take longest: so they are dealt out.
+    """
+    new = np.flatnonzero(np.diff(threshold_K)) + 1
+    edges = [0, *new.tolist(), len(threshold_K)]
+    blocks = [
+        (first, min(first + BLOCK, last)) for start, last in pairwise(edges) for first in range(start, last, BLOCK)
+    ]
+    return np.array([block for thread in range(threads) for block in blocks[thread::threads]], np.int64)
+
+
+def _figures(total: NDArray[np.void], capital: Float64, days: int) -> dict[str, NDArray[Any]]:
+    """The figures of `Summary` for each record of TOTALS."""
+    trades, wins = total["trades"], total["wins"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        win, loss = total["won"] / wins, -total["lost"] / (trades - wins)
+        sharpe = total["day_mean"] / total["day_deviation"] * np.sqrt(DAYS_PER_YEAR)
+        defined = (days >= MIN_SHARPE_DAYS) & (total["days_lost"] == 0) & (total["day_deviation"] > 0)
+        sharpe = np.where(defined, sharpe, np.nan)
+        half_width = sharpe_half_width(sharpe, days)
+        return {
+            "trades": trades,
+            "win_rate": wins / trades,
+            "break_even": np.where((wins > 0) & (wins < trades), loss / (win + loss), np.nan),
+            "targets": total["targets"],
+            "stops": total["stops"],
+            "timeouts": total["timeouts"],
+            "ends": total["ends"],
+            "gross_pnl": total["gross"],
+            "net_pnl": total["net"],
+            "fees": total["fees"],
+            "slippage": total["slippage"],
+            "funding": total["funding"],
+            "mean_net_bps": total["net_to_notional"] / trades * 1e4,
+            "mean_gross_bps": total["gross_to_notional"] / trades * 1e4,
+            "roi": total["net"] / capital,
+            "max_drawdown": total["drawdown"],
+            "max_drawdown_quote": total["drawdown_quote"],
+            "sharpe": sharpe,
+            "sharpe_low": sharpe - half_width,
+            "sharpe_high": sharpe + half_width,
+            "days": np.full(len(total), days),
+        }
