@@ -12,8 +12,8 @@ Squares are summed about a value inside the window: a price of 60,000 costs no d
 import math
 
 import numpy as np
-from numba import njit
 
+from botscalp.compiled import njit
 from botscalp.types import Bars, Float64
 
 # --- moving averages -------------------------------------------------------------------------------------------------

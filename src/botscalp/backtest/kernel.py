@@ -33,14 +33,14 @@ Money
 - Slippage is a fraction of the price or an amount in price units. Fees are a rate on the notional of each fill.
 - PnL is marked at every close; entry fee and entry slippage fall due at the entry, the others at the exit.
 
-All that is jitted for the backtest stands in this file, and constants come in as arguments: numba's cache does not
-notice a change in another file.
+Constants come in as arguments, and nothing jitted in another file is called: `sweep_kernel.py` repeats these rules for
+many settings at once.
 """
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from botscalp.compiled import njit
 from botscalp.types import Float64, Int64
 
 STOP, TARGET, TIMEOUT, END = 0, 1, 2, 3

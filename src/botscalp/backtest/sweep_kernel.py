@@ -12,9 +12,9 @@ a config cost a few ns a bar:
 """
 
 import numpy as np
-from numba import njit, prange
 from numpy.typing import NDArray
 
+from botscalp.compiled import njit, prange
 from botscalp.types import Float64, Int64
 
 FAR = 255

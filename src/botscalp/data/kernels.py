@@ -1,8 +1,8 @@
 """Recursions of the synthetic markets, compiled."""
 
 import numpy as np
-from numba import njit
 
+from botscalp.compiled import njit
 from botscalp.types import Float64
 
 

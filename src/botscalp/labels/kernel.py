@@ -1,8 +1,8 @@
 """The compiled loop of the triple-barrier label."""
 
 import numpy as np
-from numba import njit
 
+from botscalp.compiled import njit
 from botscalp.types import Float32, Float64, Int64
 
 
