@@ -45,7 +45,7 @@ lint: $(DEV) ## style, types, and which module may import which
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(BENCH) ## time the kernel and the features
+bench: $(BENCH) ## measure against the machine and against other engines, and write docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 
 lock: ## write the lock files anew from pyproject.toml

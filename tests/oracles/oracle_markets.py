@@ -20,7 +20,7 @@ def gapped_walk(seed: int, n: int, *, gaps: bool = True, p_sd: float = 0.12) -> 
     steps = rng.normal(0, 0.0015 / 10**0.5, (n, 10))
     steps[:, 0] += jump
     path = 60_000 * np.exp(np.cumsum(steps).reshape(n, 10))
-    close = path[:, -1]
+    close = np.ascontiguousarray(path[:, -1])
     open_ = np.concatenate([[60_000.0], close[:-1]]) * np.exp(jump)
     high, low = np.maximum(path.max(axis=1), open_), np.minimum(path.min(axis=1), open_)
     bars = Bars(

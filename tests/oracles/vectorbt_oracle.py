@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from botscalp.backtest import Backtest, PredictedBars
-from botscalp.types import Float64, Int64
+from botscalp.types import Bool, Float64, Int64
 
 STOP, TARGET, TIMEOUT, END = range(4)
 
@@ -66,32 +66,66 @@ def order_logic() -> Callable[..., tuple[bool, bool, bool, bool]]:
     return signal
 
 
-def played(rules: Backtest, market: PredictedBars) -> Played:
-    """What vectorbt makes of one symbol under the rules."""
+@dataclass(frozen=True, kw_only=True)
+class Rows:
+    """Two rows a bar; every array has shape (2 T,)."""
+
+    open: Float64
+    high: Float64
+    low: Float64
+    close: Float64
+    price: Float64
+    """of entries and time-outs"""
+    long: Bool
+    short: Bool
+    """entries"""
+    stop_fraction: Float64
+    target_fraction: Float64
+    """distances from the fill, of it"""
+    size: Float64
+    due: Int64
+    """the row of a position's time-out, by the row of its entry"""
+
+
+def rows_of(rules: Backtest, market: PredictedBars) -> Rows:
+    """One symbol's bars and signals as vectorbt has to see them."""
     bars, n = market.bars, len(market.bars)
     next_open, follows = bars.open[1:], np.diff(bars.open_time_ns) == bars.interval_ns
     p, atr = market.p[:-1].astype(np.float64), market.atr[:-1]
     tradable = follows & np.isfinite(atr) & (np.nan_to_num(atr) > 0)
-    long_, short = (p > rules.threshold) & tradable, (p < 1 - rules.threshold) & tradable
-    side = np.where(long_, 1.0, -1.0)
-    fill = slipped(rules, next_open, side)
-
-    rows = 2 * n
+    long, short = np.zeros((2, 2 * n), bool)
+    long[2::2], short[2::2] = (p > rules.threshold) & tradable, (p < 1 - rules.threshold) & tradable
+    fill = slipped(rules, next_open, np.where(long[2::2], 1.0, -1.0))
     open_, high, low, close = (np.repeat(bars.open, 2) for _ in range(4))
     high[1::2], low[1::2], close[1::2] = bars.high, bars.low, bars.close
     price = open_.copy()
     price[-1] = bars.close[-1]
-    long_row, short_row = np.zeros((2, rows), bool)
-    long_row[2::2], short_row[2::2] = long_, short
-    stop_fraction, target_fraction = np.full((2, rows), np.nan)
+    stop_fraction, target_fraction = np.full((2, 2 * n), np.nan)
     stop_fraction[2::2], target_fraction[2::2] = rules.stop_atr * atr / fill, rules.target_atr * atr / fill
-    size = np.full(rows, rules.contract or 0.0)
+    size = np.full(2 * n, rules.contract or 0.0)
     if rules.notional is not None:
         size[2::2] = rules.notional / fill
     due_ns = bars.open_time_ns + rules.max_hold * bars.interval_ns
-    due_row = np.repeat(2 * np.searchsorted(bars.open_time_ns, due_ns), 2)
+    return Rows(
+        open=open_,
+        high=high,
+        low=low,
+        close=close,
+        price=price,
+        long=long,
+        short=short,
+        stop_fraction=stop_fraction,
+        target_fraction=target_fraction,
+        size=size,
+        due=np.repeat(2 * np.searchsorted(bars.open_time_ns, due_ns), 2),
+    )
 
-    slippage, fees = slippage_fraction(rules, price), np.full(rows, rules.taker_bps * 1e-4)
+
+def played(rules: Backtest, market: PredictedBars) -> Played:
+    """What vectorbt makes of one symbol under the rules."""
+    rows = rows_of(rules, market)
+    count = len(rows.open)
+    slippage, fees = slippage_fraction(rules, rows.price), np.full(count, rules.taker_bps * 1e-4)
     slippage[1:-1:2] = 0.0
     from vectorbt.portfolio.enums import SizeType, StopEntryPrice, StopExitMode, StopExitPrice
 
@@ -99,28 +133,28 @@ def played(rules: Backtest, market: PredictedBars) -> Played:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return quiet_vectorbt().Portfolio.from_signals(
-                close,
-                open=open_,
-                high=high,
-                low=low,
-                price=price,
+                rows.close,
+                open=rows.open,
+                high=rows.high,
+                low=rows.low,
+                price=rows.price,
                 signal_func_nb=order_logic(),
-                signal_args=(long_row, short_row, due_row, np.zeros(1, np.int64), rows - 1),
-                size=size,
+                signal_args=(rows.long, rows.short, rows.due, np.zeros(1, np.int64), count - 1),
+                size=rows.size,
                 size_type=SizeType.Amount,
                 fees=fees,
                 slippage=slippage,
                 init_cash=rules.capital,
-                sl_stop=stop_fraction,
-                tp_stop=target_fraction,
+                sl_stop=rows.stop_fraction,
+                tp_stop=rows.target_fraction,
                 stop_entry_price=StopEntryPrice.FillPrice,
                 stop_exit_price=stop_exit_price,
                 upon_stop_exit=StopExitMode.Close,
                 accumulate=False,
-                max_orders=rows,
+                max_orders=count,
             )
 
-    first = simulate(np.full(rows, StopExitPrice.StopLimit)).exit_trades.records
+    first = simulate(np.full(count, StopExitPrice.StopLimit)).exit_trades.records
     exit_row, signal = first["exit_idx"].to_numpy(), first["entry_idx"].to_numpy() // 2 - 1
     reason = reasons_of(rules, market, first, signal)
 
@@ -128,7 +162,7 @@ def played(rules: Backtest, market: PredictedBars) -> Played:
     raw = first["exit_price"].to_numpy()[reason == STOP]
     slippage[slips] = slippage_fraction(rules, raw)
     fees[exit_row[reason == TARGET]] = rules.maker_bps * 1e-4
-    stop_exit_price = np.full(rows, StopExitPrice.StopLimit)
+    stop_exit_price = np.full(count, StopExitPrice.StopLimit)
     stop_exit_price[slips] = StopExitPrice.StopMarket
     portfolio = simulate(stop_exit_price)
     trades = portfolio.exit_trades.records
