@@ -123,11 +123,10 @@ def sweep_nb(
             taker_rate = taker_rate_K[k]
             maker_rate = maker_rate_K[k]
             capital = capital_quote_K[k]
-            trades = wins = targets = stops = timeouts = ends = 0
+            trades = wins = targets = stops = ends = 0
             gross_sum = slippage_sum = fees_sum = cash = won = lost = gross_ratio = net_ratio = 0.0
             peak = capital
             drawdown = drawdown_quote = 0.0
-            floor = capital  # an equity below the peak and not below this deepens no drawdown: saves the division
             day = 0
             candidate = np.uint64(next_T[0])
             while candidate < n_candidates:
@@ -145,79 +144,76 @@ def sweep_nb(
                     due_ns = open_time_ns[np.uint64(e)] + max_hold * interval_ns
                     while due > e + 1 and open_time_ns[np.uint64(due - 1)] >= due_ns:
                         due -= 1
-                ahead = np.int64(min(stop_touch_LM[stop_level, candidate], target_touch_LM[target_level, candidate]))
-                x = min(e + ahead, due)
-                if ahead == FAR:
+                to_stop = np.int64(stop_touch_LM[stop_level, candidate])
+                to_target = np.int64(target_touch_LM[target_level, candidate])
+                x = min(e + min(to_stop, to_target), due)
+                stopped = to_stop <= to_target
+                if to_stop == FAR and to_target == FAR:
                     lower = min(stop, target)
                     upper = max(stop, target)
                     while x < due and low[np.uint64(x)] > lower and high[np.uint64(x)] < upper:
                         x += 1
+                    if x < due:
+                        stopped = (low[np.uint64(x)] <= stop) if side > 0.0 else (high[np.uint64(x)] >= stop)
 
                 held = cash - entry_fee
                 position = side * size
-                at_limit = False
+                inside = x < due  # a stop or target inside the bar, unless its open says otherwise
+                at_limit = inside and not stopped
+                at_stop = inside and stopped
                 if x == n:
                     x = n - 1
-                    exit_raw = close[np.uint64(x)]
                     ends += 1
+                    exit_raw = close[np.uint64(x)]
                 else:
                     opened = open_[np.uint64(x)]
-                    if x > e and side * (opened - stop) <= 0.0:
-                        exit_raw = opened
-                        stops += 1
-                    elif x > e and side * (opened - target) >= 0.0:
-                        exit_raw = opened
-                        targets += 1
-                        at_limit = True
-                    elif x == due:
-                        exit_raw = opened
-                        timeouts += 1
-                    elif (low[np.uint64(x)] <= stop) if side > 0.0 else (high[np.uint64(x)] >= stop):
-                        exit_raw = stop
-                        stops += 1
-                    else:
-                        exit_raw = target
-                        targets += 1
-                        at_limit = True
+                    exit_raw = (stop if stopped else target) if inside else opened
+                    if x > e:
+                        if side * (opened - stop) <= 0.0:
+                            exit_raw = opened
+                            at_stop = True
+                            at_limit = False
+                        elif side * (opened - target) >= 0.0:
+                            exit_raw = opened
+                            at_stop = False
+                            at_limit = True
+                stops += at_stop
+                targets += at_limit
 
                 while day < days and midnight_row_D[np.uint64(day)] < x:
                     row = midnight_row_D[np.uint64(day)]
                     marked = cash if row < e else held + position * (close[np.uint64(row)] - entry_price)
                     midnight_quote_D[np.uint64(day)] = marked + capital
                     day += 1
-                # A close before the exit lies between stop and target, and so does what it is worth.
-                worst = held + position * (stop - entry_price) + capital
-                best = held + position * (target - entry_price) + capital
-                if best > peak or worst < floor or worst - peak < drawdown_quote:
-                    for y in range(np.uint64(e), np.uint64(x)):
-                        equity = held + position * (close[y] - entry_price) + capital
-                        if equity > peak:
-                            peak = equity
-                            floor = peak * (1.0 + drawdown) + peak * 1e-14
-                        elif equity < floor or equity - peak < drawdown_quote:
+                if e < x:
+                    lowest = highest = close[np.uint64(e)]
+                    for y in range(np.uint64(e + 1), np.uint64(x)):
+                        lowest = min(lowest, close[y])
+                        highest = max(highest, close[y])
+                    worst = held + position * ((lowest if side > 0.0 else highest) - entry_price) + capital
+                    best = held + position * ((highest if side > 0.0 else lowest) - entry_price) + capital
+                    if best > peak:  # then it matters which came first
+                        for y in range(np.uint64(e), np.uint64(x)):
+                            equity = held + position * (close[y] - entry_price) + capital
+                            peak = max(peak, equity)
                             drawdown_quote = min(drawdown_quote, equity - peak)
                             drawdown = min(drawdown, equity / peak - 1.0)
-                            floor = peak * (1.0 + drawdown) + peak * 1e-14
+                    else:
+                        drawdown_quote = min(drawdown_quote, worst - peak)
+                        drawdown = min(drawdown, worst / peak - 1.0)
 
-                if at_limit:
-                    exit_price = exit_raw
-                    exit_fee = maker_rate * size * exit_price
-                else:
-                    exit_price = exit_raw * (1.0 - side * slippage_rate) - side * slippage_price
-                    exit_fee = taker_rate * size * exit_price
+                worsened = exit_raw * (1.0 - side * slippage_rate) - side * slippage_price
+                exit_price = exit_raw if at_limit else worsened
+                exit_fee = (maker_rate if at_limit else taker_rate) * size * exit_price
                 gross = position * (exit_raw - entry_raw)
                 slippage = position * ((entry_price - entry_raw) + (exit_raw - exit_price))
                 fees = entry_fee + exit_fee
                 pnl = gross - slippage - fees
                 cash += pnl
                 equity = cash + capital
-                if equity > peak:
-                    peak = equity
-                    floor = peak * (1.0 + drawdown) + peak * 1e-14
-                elif equity < floor or equity - peak < drawdown_quote:
-                    drawdown_quote = min(drawdown_quote, equity - peak)
-                    drawdown = min(drawdown, equity / peak - 1.0)
-                    floor = peak * (1.0 + drawdown) + peak * 1e-14
+                peak = max(peak, equity)
+                drawdown_quote = min(drawdown_quote, equity - peak)
+                drawdown = min(drawdown, equity / peak - 1.0)
 
                 trades += 1
                 gross_sum += gross
@@ -226,11 +222,9 @@ def sweep_nb(
                 notional = size * entry_price
                 gross_ratio += gross / notional
                 net_ratio += (gross - (slippage + fees)) / notional
-                if pnl > 0.0:
-                    wins += 1
-                    won += pnl
-                else:
-                    lost += pnl
+                wins += pnl > 0.0
+                won += pnl if pnl > 0.0 else 0.0
+                lost += pnl if pnl <= 0.0 else 0.0
                 candidate = np.uint64(next_T[np.uint64(x)])
             while day < days:
                 midnight_quote_D[day] = cash + capital
@@ -256,7 +250,7 @@ def sweep_nb(
             total["wins"] = wins
             total["targets"] = targets
             total["stops"] = stops
-            total["timeouts"] = timeouts
+            total["timeouts"] = trades - stops - targets - ends
             total["ends"] = ends
             total["gross"] = gross_sum
             total["slippage"] = slippage_sum
