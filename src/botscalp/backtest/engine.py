@@ -76,14 +76,15 @@ class Backtest:
         """Trade each symbol on its own, all on one account, over the whole of its bars."""
         assert market, "a backtest needs at least one symbol"
         runs = [self._run_symbol(predicted) for predicted in market]
-        close_time_ns, pnl_quote = _sum_over_union(
+        close_time_ns, equity_quote = _sum_over_union(
             [predicted.bars.close_time_ns for predicted in market], [pnl for _, pnl in runs]
         )
+        equity_quote += self.capital
         return Result(
             market=tuple(market),
             trades_of=tuple(trades for trades, _ in runs),
             close_time_ns=close_time_ns,
-            equity_quote=pnl_quote + self.capital,
+            equity_quote=equity_quote,
             capital_quote=self.capital,
         )
 

@@ -134,7 +134,8 @@ def utc_day_returns(close_time_ns: Int64, equity_quote: Float64, capital_quote: 
     A close at midnight belongs to the day that it ends. The first day starts from the capital.
     """
     at_midnight = equity_quote[midnight_rows(close_time_ns)]
-    before = np.concatenate([[capital_quote], at_midnight[:-1]])
+    before = np.empty_like(at_midnight)
+    before[0], before[1:] = capital_quote, at_midnight[:-1]
     with np.errstate(divide="ignore", invalid="ignore"):
         returns: Float64 = at_midnight / before - 1.0
     return returns
