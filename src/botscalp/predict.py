@@ -29,15 +29,16 @@ def predict(cfg: DictConfig) -> None:
     values = plain(cfg)
     source = build(values.pop("data"), "data")
     request: Request = checked(Request, values)
-    models = _run_folder(request.run, request.store) / "models"
-    folder = _model_folder(models, request.window)
+
+    from botscalp.pipeline.run_folder import folder_of, write_scores
+
+    folder = _model_folder(folder_of(request.run, request.store) / "models", request.window)
     bars = source.load()
 
     import numpy as np
     import pandas as pd
 
     from botscalp.pipeline.kept_model import KeptModel
-    from botscalp.pipeline.run_folder import write_scores
 
     model = KeptModel.read(folder)
     tables = []
@@ -61,24 +62,6 @@ def predict(cfg: DictConfig) -> None:
     print(table.groupby("symbol").tail(3).to_string(index=False))
     print(f"{len(table):,} probabilities of the model of window {folder.name}:")
     print(request.out)
-
-
-def _run_folder(run: str, store: Path) -> Path:
-    """The folder of a run that is named by its folder or by its MLflow id."""
-    if Path(run).is_dir():
-        return Path(run)
-    if (store / "mlflow.db").is_file():
-        from botscalp.pipeline.tracking import artifacts_of
-
-        folder = artifacts_of(run, store)
-        if folder is not None:
-            return folder
-    raise UserError(
-        "run",
-        run,
-        f"neither a folder nor a run of the tracking store in {store}",
-        "copy it from the last line of `train`",
-    )
 
 
 def _model_folder(models: Path, window: int | None) -> Path:

@@ -130,7 +130,7 @@ def sweep_nb(
             day = 0
             candidate = np.uint64(next_T[0])
             while candidate < n_candidates:
-                e = np.int64(row_M[candidate]) + 1
+                e = int(row_M[candidate]) + 1
                 side = side_M[candidate]
                 entry_raw = open_[np.uint64(e)]
                 entry_price = fill_M[candidate]
@@ -181,8 +181,8 @@ def sweep_nb(
                 targets += at_limit
 
                 while day < days and midnight_row_D[np.uint64(day)] < x:
-                    row = midnight_row_D[np.uint64(day)]
-                    marked = cash if row < e else held + position * (close[np.uint64(row)] - entry_price)
+                    midnight = midnight_row_D[np.uint64(day)]
+                    marked = cash if midnight < e else held + position * (close[np.uint64(midnight)] - entry_price)
                     midnight_quote_D[np.uint64(day)] = marked + capital
                     day += 1
                 if e < x:

@@ -10,6 +10,8 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+from botscalp.errors import UserError
+
 _TIME = pa.timestamp("ms", tz="UTC")
 
 PREDICTIONS = pa.schema(
@@ -47,6 +49,11 @@ EQUITY = pa.schema({"close_time": _TIME, "equity_quote": pa.float64()})
 def write_tables(folder: Path, predictions: pd.DataFrame, trades: pd.DataFrame, equity: pd.DataFrame) -> None:
     """Write the run's tables with exactly the columns of their schemas."""
     _write_parquet(folder / "predictions.parquet", predictions, PREDICTIONS)
+    write_trading(folder, trades, equity)
+
+
+def write_trading(folder: Path, trades: pd.DataFrame, equity: pd.DataFrame) -> None:
+    """Write what a backtest made."""
     _write_parquet(folder / "trades.parquet", trades, TRADES)
     _write_parquet(folder / "equity.parquet", equity, EQUITY)
 
@@ -61,6 +68,41 @@ def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     aside = folder / ".summary.json"
     aside.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
     os.replace(aside, folder / "summary.json")
+
+
+def read_summary(folder: Path) -> dict[str, Any]:
+    """What summary.json holds.
+
+    Raises:
+        UserError: the run wrote none, because it did not finish.
+    """
+    path = folder / "summary.json"
+    if not path.is_file():
+        raise UserError("run", folder, "it holds no summary.json", "name a run that finished")
+    summary: dict[str, Any] = json.loads(path.read_text())
+    return summary
+
+
+def folder_of(run: str, store: Path) -> Path:
+    """The folder of a run that is named by its folder or by its MLflow id.
+
+    Raises:
+        UserError: it is neither.
+    """
+    if Path(run).is_dir():
+        return Path(run)
+    if (store / "mlflow.db").is_file():
+        from botscalp.pipeline.tracking import artifacts_of
+
+        folder = artifacts_of(run, store)
+        if folder is not None:
+            return folder
+    raise UserError(
+        "run",
+        run,
+        f"neither a folder nor a run of the tracking store in {store}",
+        "copy it from the last line of `train`",
+    )
 
 
 def _write_parquet(path: Path, table: pd.DataFrame, schema: pa.Schema) -> None:

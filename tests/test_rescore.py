@@ -1,0 +1,171 @@
+"""Stored predictions under other settings: the same figures as a backtest of one's own, one run recorded, clear refusals."""
+
+import json
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from backtest_cases import backtest, noise
+from omegaconf import OmegaConf
+
+from botscalp.backtest import PredictedBars, summarize, sweep
+from botscalp.errors import UserError
+from botscalp.indicators import atr
+from botscalp.options import described
+from botscalp.pipeline.rescoring import predicted_market, read_predictions
+
+ROOT = Path(__file__).resolve().parents[1]
+FIRST, LAST = 1_000, 11_000
+"""bars of the test range; the predictions begin later and end sooner"""
+
+
+@pytest.fixture(scope="module")
+def market() -> PredictedBars:
+    """40 days of bars, ten thousand of them predicted or in the test range."""
+    market = noise(seed=8, days=40)
+    p = np.full(len(market.bars), np.nan)
+    p[FIRST + 50 : LAST - 50] = market.p[FIRST + 50 : LAST - 50]
+    return replace(market, p=p, atr=atr(market.bars, 14))
+
+
+@pytest.fixture
+def run_folder(tmp_path: Path, market: PredictedBars) -> Path:
+    """What a finished run leaves behind, as far as re-scoring needs it."""
+    bars, folder = market.bars, tmp_path / "run"
+    folder.mkdir()
+    times = pd.to_datetime(bars.open_time_ns, utc=True)
+    names = ("open", "high", "low", "close", "volume")
+    pd.DataFrame({"open_time": times} | {name: getattr(bars, name) for name in names}).to_parquet(
+        tmp_path / "bars.parquet"
+    )
+    known = ~np.isnan(market.p)
+    predictions = {"open_time": times[known], "symbol": "BTCUSDT", "window": 3, "p": market.p[known]}
+    pd.DataFrame(predictions).to_parquet(folder / "predictions.parquet")
+    test = [str(times[FIRST]), str(times[LAST])]
+    (folder / "summary.json").write_text(json.dumps({"windows": [{"test": test}]}))
+    data = {"_target_": "botscalp.data.files.FileSource", "path": str(tmp_path / "bars.parquet")}
+    data |= {"symbols": ["BTCUSDT"], "start": None, "end": None}  # type: ignore[dict-item]
+    OmegaConf.save(
+        OmegaConf.create({"data": data, "backtest": described(backtest(taker_bps=3.0))}), folder / "config.yaml"
+    )
+    return folder
+
+
+def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    line = [sys.executable, "-m", "botscalp.backtest", f"store={folder / 'store'}", *words]
+    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+
+
+def in_test_range(market: PredictedBars) -> PredictedBars:
+    """The bars of the test range."""
+    inside = slice(FIRST, LAST)
+    return PredictedBars(
+        bars=market.bars[inside], p=market.p[inside], atr=market.atr[inside], window=np.full(LAST - FIRST, 3)
+    )
+
+
+def figures(rules: Any, market: PredictedBars) -> dict[str, Any]:
+    result = rules.run([market])
+    return asdict(summarize(result.records, result.close_time_ns, result.equity_quote, result.capital_quote))
+
+
+def test_a_run_under_another_setting(run_folder: Path, market: PredictedBars) -> None:
+    """Typed settings change, the others stay the run's (a taker fee of 3 bps)."""
+    done = command(run_folder.parent, f"run={run_folder}", "backtest.threshold=0.6", "tracking=none")
+    assert done.returncode == 0, done.stderr
+    folder = Path(done.stdout.splitlines()[-1])
+    stored = json.loads((folder / "backtest.json").read_text())
+    assert stored == {"trials": 1, "backtest": figures(backtest(taker_bps=3.0, threshold=0.6), in_test_range(market))}
+    trades = pd.read_parquet(folder / "trades.parquet")
+    assert len(trades) == stored["backtest"]["trades"] > 50
+    assert (trades.window == 3).all()
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # MLflow's own, about SQLAlchemy
+def test_a_grid_is_one_run_in_mlflow(run_folder: Path, market: PredictedBars) -> None:
+    from mlflow import MlflowClient
+
+    words = ("grid.threshold=[0.52,0.6]", "grid.stop_atr=[1,2]", "grid.max_hold=[5,20]")
+    done = command(run_folder.parent, f"run={run_folder}", *words)
+    assert done.returncode == 0, done.stderr
+    folder = Path(done.stdout.splitlines()[-1])
+    grid = {"threshold": [0.52, 0.6], "stop_atr": [1.0, 2.0], "max_hold": [5, 20]}
+    expected = sweep([in_test_range(market)], backtest(taker_bps=3.0), grid)
+    pd.testing.assert_frame_equal(pd.read_parquet(folder / "grid.parquet"), expected, check_exact=True)
+    assert (folder / "grid.png").stat().st_size > 5_000
+    client = MlflowClient(f"sqlite:///{run_folder.parent / 'store' / 'mlflow.db'}")
+    (run,) = client.search_runs([client.get_experiment_by_name("botscalp").experiment_id])
+    assert run.data.tags["trials"] == "8"
+    assert run.data.metrics["grid/configs"] == 8
+    assert run.data.metrics["grid/sharpe_sd"] == pytest.approx(expected.sharpe.std())
+    assert {file.path for file in client.list_artifacts(run.info.run_id)} >= {"grid.parquet", "grid.png", "grid.json"}
+
+
+def test_anybodys_probabilities(tmp_path: Path, run_folder: Path, market: PredictedBars) -> None:
+    """A CSV of open_time and p: from its first bar to its last, under the default settings."""
+    known = ~np.isnan(market.p)
+    times = pd.to_datetime(market.bars.open_time_ns[known], utc=True)
+    pd.DataFrame({"open_time": times, "p": market.p[known]}).to_csv(tmp_path / "scores.csv", index=False)
+    bars = f"data.path={tmp_path / 'bars.parquet'}"
+    done = command(tmp_path, f"predictions={tmp_path / 'scores.csv'}", bars, "tracking=none")
+    assert done.returncode == 0, done.stderr
+    stored = json.loads((Path(done.stdout.splitlines()[-1]) / "backtest.json").read_text())
+    inside = slice(FIRST + 50, LAST - 50)
+    part = PredictedBars(
+        bars=market.bars[inside], p=market.p[inside], atr=market.atr[inside], window=market.window[inside]
+    )
+    assert stored["backtest"] == figures(backtest(), part)
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "run=None: predictions come from a run or from a file"),
+        (("run=nowhere",), "run=nowhere: neither a folder nor a run"),
+        (("run={run}", "grid.threshold=[0.4]"), "backtest.threshold=0.4"),
+        (("run={run}", "grid.thresold=[0.6]"), "did you mean threshold?"),
+        (("predictions=x.csv",), "data.path=: predictions of a file need their bars"),
+    ],
+)
+def test_refusals_name_the_key(run_folder: Path, words: tuple[str, ...], message: str) -> None:
+    done = command(run_folder.parent, *(word.format(run=run_folder) for word in words))
+    assert done.returncode == 2
+    assert message in done.stderr
+
+
+def test_the_work_takes_less_than_a_second(run_folder: Path, market: PredictedBars) -> None:
+    """Reading, matching, and 100 settings; imports and compilation aside."""
+    bars = (market.bars,)
+    table = read_predictions(run_folder / "predictions.parquet")
+    grid = {"threshold": np.linspace(0.52, 0.6, 10).tolist(), "stop_atr": np.linspace(0.5, 3, 10).tolist()}
+    sweep(predicted_market(table, bars, backtest(), None), backtest(), grid)
+    started = time.perf_counter()
+    sweep(
+        predicted_market(read_predictions(run_folder / "predictions.parquet"), bars, backtest(), None), backtest(), grid
+    )
+    assert time.perf_counter() - started < 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "problem"),
+    [
+        (lambda table: table.rename(columns={"p": "prob"}), "no column p"),
+        (lambda table: table.assign(p=table.p + 1), "is no probability"),
+        (lambda table: pd.concat([table, table.iloc[:1]]), "is there twice"),
+        (lambda table: table.assign(open_time=table.open_time + pd.Timedelta("1min")), "predictions have no bar"),
+        (lambda table: table.assign(symbol="ETHUSDT"), "there are predictions of ETHUSDT"),
+    ],
+)
+def test_predictions_that_cannot_be_traded(
+    tmp_path: Path, run_folder: Path, market: PredictedBars, changed: Any, problem: str
+) -> None:
+    changed(pd.read_parquet(run_folder / "predictions.parquet")).to_parquet(tmp_path / "changed.parquet")
+    with pytest.raises(UserError, match=problem):
+        predicted_market(read_predictions(tmp_path / "changed.parquet"), (market.bars,), backtest(), None)
