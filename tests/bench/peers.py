@@ -1,6 +1,7 @@
 """The peers at the same work, each through the front door its own manual shows."""
 
 import importlib.util
+import os
 import warnings
 from typing import Any
 
@@ -10,6 +11,7 @@ from botscalp.backtest import Backtest, PredictedBars
 from tests.oracles.vectorbt_oracle import Rows, quiet_vectorbt
 
 warnings.simplefilter("ignore")
+os.environ["TQDM_DISABLE"] = "1"  # backtesting.py draws a progress bar
 
 
 def installed(name: str) -> bool:

@@ -177,8 +177,8 @@ def sweep_nb(
                             exit_raw = opened
                             at_stop = False
                             at_limit = True
-                stops += at_stop
-                targets += at_limit
+                stops += int(at_stop)
+                targets += int(at_limit)
 
                 while day < days and midnight_row_D[np.uint64(day)] < x:
                     midnight = midnight_row_D[np.uint64(day)]
