@@ -45,5 +45,5 @@ def experiment_of(cfg: DictConfig, *, names: Mapping[str, str], overrides: Mappi
 
 
 def overridden(words: Sequence[str]) -> dict[str, str]:
-    """Keys and values of overrides such as "label.horizon=5"; an addition or a deletion keeps its sign in the key."""
-    return {key: value for key, _, value in (word.partition("=") for word in words)}
+    """Keys and values of overrides such as "label.horizon=5"; a deletion's value is empty."""
+    return {key.lstrip("+~"): value for key, _, value in (word.partition("=") for word in words)}

@@ -130,10 +130,10 @@ def tags(summary: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _grouped(evidence: Evidence) -> dict[str, dict[str, Any]]:
-    groups: dict[str, dict[str, Any]] = {}
+    groups: dict[str, dict[str, Any]] = {"test": {}, "validation": {}, "backtest": {}, "auc_gain": {}}
     for name, estimate in evidence.estimates.items():
         group, _, figure = name.partition("/")
-        groups.setdefault(group, {})[figure] = estimate.interval
+        groups[group][figure] = estimate.interval
     return groups
 
 

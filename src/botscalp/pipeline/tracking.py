@@ -97,8 +97,8 @@ class MlflowTracking:
         client, experiment_id, uri = open_store(store, study)
         close_orphans(client)
         run_id = client.create_run(experiment_id, run_name=name, tags={"level": "study", OWNER: _owner()}).info.run_id
-        client.log_batch(run_id, params=[Param(key, value) for key, value in params.items()])
         try:
+            client.log_batch(run_id, params=[Param(key, value) for key, value in params.items()])
             yield MlflowRun(client, experiment_id, run_id, {"tracking_uri": uri, "experiment": study, "run_id": run_id})
         except (Interrupted, KeyboardInterrupt):
             client.set_terminated(run_id, "KILLED")

@@ -87,6 +87,6 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
             location=run.location,
         )
         write_summary(folder, summary)
+        terminal.conclude(summary)  # before log.txt becomes an artifact
         run.log_result(headline(summary), tags(summary), folder)
-    terminal.conclude(summary)
     return summary
