@@ -82,4 +82,5 @@ class Experiment:
         }
         for group, option in (("model", self.model), ("label", self.label)):
             values |= {f"{group}.{name}": value for name, value in vars(option).items()}
-        return {name: str(value) for name, value in values.items()} | dict(self.overrides)
+        typed = {f"{key}.name" if key in self.names else key: value for key, value in self.overrides.items()}
+        return {name: str(value) for name, value in values.items()} | typed
