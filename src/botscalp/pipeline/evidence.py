@@ -65,22 +65,20 @@ def weigh(
     """
     result = traded.result
     backtest = _summary(result)
-    here, seen = predictions.labelled, validation.labelled
+    here = predictions.labelled
     p, label, time_ns = predictions.p[here], predictions.label[here], predictions.open_time_ns[here]
     base_rate = predictions.base_rate[here]
     metrics = probability_metrics(p, label, base_rate)
-    validation_auc = Estimate(
-        _metrics(validation, validation.p_raw, seen)["auc"],
-        intervals.auc_interval(validation.p_raw[seen], validation.label[seen], validation.open_time_ns[seen]),
-    )
     auc = Estimate(metrics["auc"], intervals.auc_interval(p, label, time_ns))
+    # Raw against raw: the calibrators have seen the validation labels, and they move ranks between windows.
+    validation_auc = _raw_auc(validation)
     estimates = {
         "test/auc": auc,
         "test/brier_skill": Estimate(
             metrics["brier_skill"], intervals.brier_skill_interval(p, base_rate, label, time_ns)
         ),
         "validation/auc": validation_auc,
-        "validation/auc_decay": _difference(auc, validation_auc),
+        "validation/auc_decay": _difference(_raw_auc(predictions), validation_auc),
         **_trade_estimates(result, backtest, predictions, last_bars),
     }
     for name, other in baselines.items():
@@ -110,6 +108,12 @@ def window_metrics(panel: Panel, fit: FittedWindow) -> Metrics:
     """The test metrics of one window alone."""
     predictions = concatenated(panel, [fit])
     return _metrics(predictions, predictions.p, predictions.labelled)
+
+
+def _raw_auc(predictions: Predictions) -> Estimate:
+    rows = predictions.labelled
+    p, label, time_ns = predictions.p_raw[rows], predictions.label[rows], predictions.open_time_ns[rows]
+    return Estimate(_metrics(predictions, predictions.p_raw, rows)["auc"], intervals.auc_interval(p, label, time_ns))
 
 
 def _metrics(predictions: Predictions, p: Float64, rows: Bool) -> Metrics:
