@@ -10,6 +10,8 @@ import pandas as pd
 import pyarrow as pa
 from pyarrow import parquet
 
+CONFIG = "config.yaml"
+
 _TIME = pa.timestamp("ms", tz="UTC")
 
 PREDICTIONS = pa.schema(
