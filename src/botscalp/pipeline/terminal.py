@@ -72,7 +72,7 @@ def _forecast(summary: Mapping[str, Any]) -> Iterator[str]:
     )
     for rule in summary["verdict"]["rules"]:
         if rule["name"].startswith("beats_") and rule["value"] is not None:
-            yield f"  {rule['words']}: {_figure(rule['value'], _interval(rule), '+.4f')}"
+            yield f"  {rule['words'].partition(';')[0]}: {_figure(rule['value'], _interval(rule), '+.4f')}"
     yield f"  ECE of a perfectly calibrated forecast of this sharpness: {_range(summary['ece_null_band'], '.5f')}"
 
 
