@@ -81,7 +81,7 @@ def _explained(error: BaseException, config_name: str) -> int | str | None:
         case Interrupted() | KeyboardInterrupt():
             resume = ["resume=true"] if config_name == "train" and "resume=true" not in sys.argv else []
             again = shlex.join(["python", "-m", f"botscalp.{config_name}", *sys.argv[1:], *resume])
-            code, message = 130, f"interrupted; finished windows are kept. To go on: {again}"
+            code, message = 130, f"interrupted. {'Finished windows are kept. ' if resume else ''}To go on: {again}"
         case _:
             traceback.print_exception(error)
             code, message = 1, "this is a fault of botscalp, not of your input; please report the lines above"

@@ -24,12 +24,15 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
     return {str(key): value for key, value in dict(OmegaConf.to_container(cfg, resolve=True)).items()}  # type: ignore[arg-type]
 
 
-def experiment_of(cfg: DictConfig, *, names: Mapping[str, str], overrides: Mapping[str, str]) -> "Experiment":
+def experiment_of(
+    cfg: DictConfig, *, names: Mapping[str, str], overrides: Mapping[str, str], sweep: str | None = None
+) -> "Experiment":
     """The experiment that the config describes; nothing heavy is imported to build it.
 
     Args:
         names: the chosen option of each group.
         overrides: the keys typed on the command line or set by a sweep, with their values.
+        sweep: what the jobs of a sweep have in common.
 
     Raises:
         UserError: naming the key, its value and what is allowed.
@@ -40,10 +43,11 @@ def experiment_of(cfg: DictConfig, *, names: Mapping[str, str], overrides: Mappi
     for group in GROUPS:
         if group not in values:
             raise UserError(group, "deleted", "a run needs every group", f"leave out the override ~{group}")
+    values["study"] = str(values["study"] or "")  # study=2024 is a name too
     parts = {group: build(values.pop(group), group) for group in GROUPS}
-    return Experiment(job=checked(Job, values), **parts, names=names, overrides=overrides)
+    return Experiment(job=checked(Job, values), **parts, names=names, overrides=overrides, sweep=sweep)
 
 
 def overridden(words: Sequence[str]) -> dict[str, str]:
-    """Keys and values of overrides such as "label.horizon=5"; an addition or a deletion keeps its sign in the key."""
-    return {key: value for key, _, value in (word.partition("=") for word in words)}
+    """Keys and values of overrides such as "label.horizon=5"; a deletion's value is empty."""
+    return {key.lstrip("+~"): value for key, _, value in (word.partition("=") for word in words)}

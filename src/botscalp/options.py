@@ -56,6 +56,8 @@ def checked(kind: type, values: Mapping[str, Any], key: str = "") -> Any:
         name = str(first["loc"][0]) if first["loc"] else ""
         value = values.get(name, "nothing")
         remedy = f"see conf/{key}/ for a valid value" if key else "see conf/train.yaml for a valid value"
+        if first["type"] == "tuple_type":
+            remedy = f"write a list: {prefix}{name}=[{value}]"
         raise UserError(f"{prefix}{name}", value, first["msg"], remedy) from None
 
 

@@ -1,34 +1,51 @@
 """`python -m botscalp.train`: train on walk-forward windows, score out of sample, and say whether to believe it."""
 
+import contextlib
 import sys
 from pathlib import Path
 
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from botscalp.application import run_application
+from botscalp.errors import UnwantedVerdictError, UserError
 
 
 def train(cfg: DictConfig) -> None:
     """Compose the experiment, run it into Hydra's output folder, and print that folder last."""
     from botscalp.config import GROUPS, experiment_of, overridden
-    from botscalp.errors import UnwantedVerdictError
+    from botscalp.pipeline.run_folder import CONFIG
     from botscalp.pipeline.walkforward import run_walk_forward
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
-    experiment = experiment_of(
-        cfg,
-        names={group: str(hydra.runtime.choices.get(group)) for group in GROUPS},
-        overrides=overridden(hydra.overrides.task),
-    )
-    OmegaConf.save(cfg, folder / "config.yaml", resolve=True)
-    summary = run_walk_forward(experiment, folder)
+    try:
+        experiment = experiment_of(
+            cfg,
+            names={group: str(hydra.runtime.choices.get(group)) for group in GROUPS},
+            overrides=overridden(hydra.overrides.task),
+            sweep=Path(hydra.sweep.dir).name if hydra.mode == RunMode.MULTIRUN else None,
+        )
+        OmegaConf.save(cfg, folder / CONFIG, resolve=True)
+        summary = run_walk_forward(experiment, folder)
+    except UserError:
+        _leave_no_empty_run(folder)
+        raise
     print(folder)
     sys.stdout.flush()
     outcome = summary["verdict"]["outcome"]
     if outcome in experiment.job.fail_on:
         raise UnwantedVerdictError(f"the verdict is {outcome}, which fail_on={list(experiment.job.fail_on)} lists")
+
+
+def _leave_no_empty_run(folder: Path) -> None:
+    """Remove the folder that Hydra made for a run that never began."""
+    if not (folder / "models").exists():
+        for name in ("config.yaml", "log.txt"):
+            (folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ from scipy.stats import norm, ttest_1samp
 
 from botscalp.statistics.intervals import (
     Interval,
+    auc_change_interval,
     auc_difference_interval,
     auc_interval,
     brier_skill_interval,
+    cluster_ns_of,
     ece_null_band,
-    mean_difference_interval,
     mean_interval,
 )
 from botscalp.statistics.metrics import expected_calibration_error, log_losses, probability_metrics
@@ -107,7 +108,7 @@ def test_centre_of_the_interval_is_the_published_metric() -> None:
 def test_a_model_against_itself_differs_by_nothing() -> None:
     p, _, _, label, time_ns = scored()
     assert auc_difference_interval(p, p, label, time_ns) == (0.0, 0.0)
-    assert mean_difference_interval(p, p, time_ns) == (0.0, 0.0)
+    assert mean_interval(p - p, time_ns) == (0.0, 0.0)
 
 
 def test_a_separating_model_s_interval_stays_inside_one() -> None:
@@ -160,7 +161,7 @@ def intervals_of(p: Float64, q: Float64, label: Float64, time_ns: Int64) -> tupl
         auc_difference_interval(p, q, label, time_ns),
         mean_interval((p > 0.5) == label, time_ns),
         brier_skill_interval(p, np.full_like(p, 0.505), label, time_ns),
-        mean_difference_interval(log_losses(p, label), log_losses(q, label), time_ns),
+        mean_interval(log_losses(p, label) - log_losses(q, label), time_ns),
     )
 
 
@@ -229,3 +230,30 @@ def test_null_band_is_seeded_and_tells_too_little_and_too_much() -> None:
     dealt = np.empty(len(p))
     dealt[order] = np.diff(np.floor(np.cumsum(p[order])), prepend=0.0)
     assert expected_calibration_error(p, dealt) < band[0]
+
+
+def test_a_longer_cluster_widens_the_interval_of_long_labels() -> None:
+    """Daily bars, a label of five days: day clusters miss the dependence, ten spans do not."""
+    rng = np.random.default_rng(0)
+    noise = rng.standard_normal(2_000)
+    values = np.convolve(noise, np.ones(5), mode="valid")
+    time_ns = np.arange(len(values)) * DAY_NS
+    by_day = mean_interval(values, time_ns)
+    by_spans = mean_interval(values, time_ns, cluster_ns_of(5 * DAY_NS))
+    assert by_day is not None and by_spans is not None
+    assert 1.5 < (by_spans[1] - by_spans[0]) / (by_day[1] - by_day[0]) < 3.0  # sqrt(5) = 2.2
+
+
+def test_change_of_auc_on_the_same_rows_is_zero_and_certain() -> None:
+    rng = np.random.default_rng(1)
+    p, label = rng.random(3_000), (rng.random(3_000) < 0.5).astype(float)
+    time_ns = np.arange(3_000) * 300 * 10**9 * 12
+    assert auc_change_interval((p, label, time_ns), (p, label, time_ns)) == pytest.approx((0.0, 0.0), abs=1e-12)
+
+
+def test_overlap_raises_only_the_high_end_of_the_null_band() -> None:
+    p = np.random.default_rng(2).normal(0.5, 0.02, 9_000)
+    alone, overlapping = ece_null_band(p, seed=0), ece_null_band(p, seed=0, span_bars=6)
+    assert alone is not None and overlapping is not None
+    assert overlapping[0] == alone[0]
+    assert 1.7 < overlapping[1] / alone[1] < 3.2  # sqrt(6) = 2.4

@@ -25,7 +25,7 @@ class PredictedBars:
     atr: Float64
     """average true range in price units; NaN while it warms up"""
     window: NDArray[np.integer]
-    """walk-forward window of each bar's prediction"""
+    """walk-forward window that each bar lies in"""
 
     def __post_init__(self) -> None:
         assert len(self.bars) == len(self.p) == len(self.atr) == len(self.window) > 0
@@ -76,7 +76,7 @@ def _table(predicted: PredictedBars, trades: "Trades") -> "pd.DataFrame":
     return pd.DataFrame(
         {
             "symbol": np.full(len(trades), predicted.bars.symbol),
-            "window": np.asarray(predicted.window, np.int64)[trades["signal"]],
+            "window": np.asarray(predicted.window, np.int64)[trades["entry"]],
             "side": trades["side"],
             "signal_time": _utc(open_time_ns[trades["signal"]]),
             "entry_time": _utc(open_time_ns[trades["entry"]]),

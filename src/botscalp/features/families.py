@@ -5,7 +5,7 @@ nothing depends on the price level or on the lot. And every column is finite on 
 measured in a spread of zero is zero.
 
 To add a family, write one function from its spans to a `Family` here, list it in `FAMILIES`, and give `FeatureSet` the
-field of the same name. A family of your own package needs no change here: see `FeatureSet.families`.
+field of the same name.
 """
 
 import math

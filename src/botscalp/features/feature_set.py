@@ -52,11 +52,7 @@ class FeatureSet:
 
     @property
     def families(self) -> tuple[Family, ...]:
-        """The families in use.
-
-        To add your own, subclass FeatureSet in your package with fields of your own, return
-        `(*super().families, Family(...))` here, and point `_target_` of a YAML in the features group to the class.
-        """
+        """The families in use."""
         return tuple(family(spans) for name, family in FAMILIES.items() if (spans := getattr(self, name)))
 
     @property

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from botscalp.backtest.performance import Summary, summarize
 from botscalp.backtest.result import Result
@@ -13,7 +14,7 @@ from botscalp.pipeline.trading import Traded
 from botscalp.pipeline.window import FittedWindow
 from botscalp.statistics import intervals
 from botscalp.statistics.intervals import Interval
-from botscalp.statistics.metrics import probability_metrics
+from botscalp.statistics.metrics import histogram, probability_metrics
 from botscalp.types import Bool, Float64, Int64
 
 Metrics = dict[str, float | None]
@@ -35,15 +36,22 @@ class Evidence:
     metrics_raw: Metrics
     windows: list[Metrics]
     """test metrics of each window"""
+    window_aucs: list[Estimate]
     estimates: dict[str, Estimate]
     """what rules weigh, by group/name, e.g. test/auc, backtest/mean_net_bps, auc_gain/linear"""
     backtest: Summary
     baseline_metrics: dict[str, Metrics]
     baseline_backtests: dict[str, Summary]
+    share_up: float
+    """of the labels that are scored: what saying "up" always, or never, would get right"""
     ece_band: Interval | None
     """ECE that a perfectly calibrated forecast of this sharpness would show, 98 %"""
-    saturation: float
-    """share of probabilities below 0.01 or above 0.99"""
+    histogram: tuple[list[float], list[int]]
+    """of all probabilities: edges and counts"""
+    auc_attainable: float | None
+    """AUC of the true probabilities on the same rows, where they are known"""
+    saturated_and_right: float
+    """share of labelled rows whose probability is below 0.01 or above 0.99 and on the right side"""
 
 
 def weigh(
@@ -52,7 +60,8 @@ def weigh(
     baselines: Mapping[str, Predictions],
     traded: Traded,
     *,
-    last_bars: int,
+    auc_attainable: float | None,
+    span_bars: int,
     seed: int,
 ) -> Evidence:
     """Compute every figure, once, on the concatenation of all windows.
@@ -60,56 +69,86 @@ def weigh(
     Args:
         validation: second halves of validation, whose raw probabilities have not seen their labels.
         baselines: other forecasts of the same rows.
-        last_bars: how many bars count as the last of a window.
+        auc_attainable: AUC of the true probabilities on the same rows, where they are known.
+        span_bars: the label's span; it decides how far rows depend on each other.
         seed: of the simulated null band.
     """
-    result = traded.result
-    backtest = _summary(result)
-    here, seen = predictions.labelled, validation.labelled
-    p, label, time_ns = predictions.p[here], predictions.label[here], predictions.open_time_ns[here]
-    base_rate = predictions.base_rate[here]
+    interval_ns = traded.result.market[0].bars.interval_ns
+    cluster_ns = intervals.cluster_ns_of(span_bars * interval_ns)
+    backtest = _summary(traded.result)
+    rows = predictions.labelled
+    p, label, time_ns = predictions.p[rows], predictions.label[rows], predictions.open_time_ns[rows]
+    base_rate = predictions.base_rate[rows]
     metrics = probability_metrics(p, label, base_rate)
-    validation_auc = Estimate(
-        _metrics(validation, validation.p_raw, seen)["auc"],
-        intervals.auc_interval(validation.p_raw[seen], validation.label[seen], validation.open_time_ns[seen]),
-    )
-    auc = Estimate(metrics["auc"], intervals.auc_interval(p, label, time_ns))
     estimates = {
-        "test/auc": auc,
+        "test/auc": Estimate(metrics["auc"], intervals.auc_interval(p, label, time_ns, cluster_ns)),
+        "test/accuracy": _mean((p > 0.5) == (label == 1.0), time_ns, cluster_ns),
         "test/brier_skill": Estimate(
-            metrics["brier_skill"], intervals.brier_skill_interval(p, base_rate, label, time_ns)
+            metrics["brier_skill"], intervals.brier_skill_interval(p, base_rate, label, time_ns, cluster_ns)
         ),
-        "validation/auc": validation_auc,
-        "validation/auc_decay": _difference(auc, validation_auc),
-        **_trade_estimates(result, backtest, predictions, last_bars),
+        "val/auc": _auc(validation, validation.p_raw, validation.labelled, cluster_ns),
+        "val/auc_decay": _decay(predictions, validation, cluster_ns),
+        **_trade_estimates(traded.result, backtest, predictions, span_bars, cluster_ns),
     }
     for name, other in baselines.items():
         assert np.array_equal(other.row, predictions.row), "baselines predict the same rows"
-        theirs = _metrics(other, other.p, here)["auc"]
-        gain = None if auc.value is None or theirs is None else auc.value - theirs
-        estimates[f"auc_gain/{name}"] = Estimate(
-            gain, intervals.auc_difference_interval(p, other.p[here], label, time_ns)
-        )
+        gain = _minus(metrics["auc"], _metrics(other, other.p, rows)["auc"])
+        interval = intervals.auc_difference_interval(p, other.p[rows], label, time_ns, cluster_ns)
+        estimates[f"auc_gain/{name}"] = Estimate(gain, interval)
+    saturated = (p < 0.01) | (p > 0.99)
+    windows = [predictions.of_window(window) for window in range(int(predictions.window.max()) + 1)]
     return Evidence(
         metrics=metrics,
-        metrics_raw=_metrics(predictions, predictions.p_raw, here),
-        windows=[
-            _metrics(predictions, predictions.p, predictions.of_window(window))
-            for window in range(int(predictions.window.max()) + 1)
-        ],
+        metrics_raw=_metrics(predictions, predictions.p_raw, rows),
+        windows=[_metrics(predictions, predictions.p, window) for window in windows],
+        window_aucs=[_auc(predictions, predictions.p, window, cluster_ns) for window in windows],
         estimates=estimates,
         backtest=backtest,
-        baseline_metrics={name: _metrics(other, other.p, here) for name, other in baselines.items()},
+        baseline_metrics={name: _metrics(other, other.p, rows) for name, other in baselines.items()},
         baseline_backtests={name: _summary(other) for name, other in traded.baselines.items()},
-        ece_band=intervals.ece_null_band(p, seed=seed),
-        saturation=float(np.mean((predictions.p < 0.01) | (predictions.p > 0.99))),
+        share_up=float(label.mean()),
+        ece_band=intervals.ece_null_band(p, seed=seed, span_bars=span_bars),
+        histogram=histogram(predictions.p),
+        auc_attainable=auc_attainable,
+        saturated_and_right=float(np.mean(saturated & ((p > 0.5) == (label == 1.0)))),
     )
 
 
 def window_metrics(panel: Panel, fit: FittedWindow) -> Metrics:
     """The test metrics of one window alone."""
-    predictions = concatenated(panel, [fit])
+    predictions = concatenated(panel, [fit.test], [fit.base_rate])
     return _metrics(predictions, predictions.p, predictions.labelled)
+
+
+def _auc(predictions: Predictions, p: Float64, rows: Bool, cluster_ns: int) -> Estimate:
+    interval = intervals.auc_interval(p[rows], predictions.label[rows], predictions.open_time_ns[rows], cluster_ns)
+    return Estimate(_metrics(predictions, p, rows)["auc"], interval)
+
+
+def _decay(test: Predictions, validation: Predictions, cluster_ns: int) -> Estimate:
+    """AUC on test less AUC on validation: raw against raw, for the calibrators have seen the validation labels.
+
+    A window's validation lies in an earlier window's test range, so the errors are not independent.
+    """
+    (a, auc_a), (b, auc_b) = (
+        (
+            (one.p_raw[one.labelled], one.label[one.labelled], one.open_time_ns[one.labelled]),
+            _metrics(one, one.p_raw, one.labelled)["auc"],
+        )
+        for one in (test, validation)
+    )
+    return Estimate(_minus(auc_a, auc_b), intervals.auc_change_interval(a, b, cluster_ns))
+
+
+def _mean(values: NDArray[np.generic], time_ns: Int64, cluster_ns: int) -> Estimate:
+    numbers = values.astype(np.float64)
+    if not len(numbers):
+        return Estimate(None, None)
+    return Estimate(float(numbers.mean()), intervals.mean_interval(numbers, time_ns, cluster_ns))
+
+
+def _minus(a: float | None, b: float | None) -> float | None:
+    return None if a is None or b is None else a - b
 
 
 def _metrics(predictions: Predictions, p: Float64, rows: Bool) -> Metrics:
@@ -120,45 +159,34 @@ def _summary(result: Result) -> Summary:
     return summarize(result.records, result.close_time_ns, result.equity_quote, result.capital_quote)
 
 
-def _difference(a: Estimate, b: Estimate) -> Estimate:
-    """a - b for figures from different rows, whose errors add up in squares."""
-    if a.value is None or b.value is None or a.interval is None or b.interval is None:
-        return Estimate(None, None)
-    half = np.hypot(a.interval[1] - a.interval[0], b.interval[1] - b.interval[0]) / 2
-    value = a.value - b.value
-    return Estimate(value, (float(value - half), float(value + half)))
-
-
 def _trade_estimates(
-    result: Result, backtest: Summary, predictions: Predictions, last_bars: int
+    result: Result, backtest: Summary, predictions: Predictions, span_bars: int, cluster_ns: int
 ) -> dict[str, Estimate]:
-    """Figures of trades, in bps of the entry's notional; trades of one UTC day may depend on each other."""
+    """Figures of trades, in bps of the entry's notional."""
     records = result.records
     entry_ns = _entry_time_ns(result)
     costs = records["slippage_quote"] + records["fees_quote"] + records["funding_quote"]
-    scale = 1e4 / (records["size_base"] * records["entry_price"])
-    gross, costs = records["gross_quote"] * scale, costs * scale
-    late = _in_last_bars(entry_ns, predictions, last_bars * result.market[0].bars.interval_ns)
-
-    def mean(values: Float64, rows: Bool | slice = slice(None)) -> Estimate:
-        values = values[rows]
-        value = float(values.mean()) if len(values) else None
-        return Estimate(value, intervals.mean_interval(values, entry_ns[rows]))
-
-    sharpe = (
-        None
-        if backtest.sharpe_low is None or backtest.sharpe_high is None
-        else (backtest.sharpe_low, backtest.sharpe_high)
-    )
+    to_bps = 1e4 / (records["size_base"] * records["entry_price"])
+    gross, costs = records["gross_quote"] * to_bps, costs * to_bps
+    late = _in_last_bars(entry_ns, predictions, span_bars * result.market[0].bars.interval_ns)
+    sharpe = (backtest.sharpe_low, backtest.sharpe_high)
     return {
-        "backtest/mean_net_bps": mean(gross - costs),
-        "backtest/mean_gross_bps": mean(gross),
-        "backtest/mean_net_bps_double_costs": mean(gross - 2 * costs),
-        "backtest/win_rate": mean((records["pnl_quote"] > 0).astype(float)),
-        "backtest/sharpe": Estimate(backtest.sharpe, sharpe),
-        "backtest/mean_gross_bps_last_bars": mean(gross, late),
-        "backtest/mean_gross_bps_other_bars": mean(gross, ~late),
+        "backtest/mean_net_bps": _mean(gross - costs, entry_ns, cluster_ns),
+        "backtest/mean_gross_bps": _mean(gross, entry_ns, cluster_ns),
+        "backtest/mean_net_bps_double_costs": _mean(gross - 2 * costs, entry_ns, cluster_ns),
+        "backtest/win_rate": _mean(records["pnl_quote"] > 0, entry_ns, cluster_ns),
+        "backtest/sharpe": Estimate(backtest.sharpe, None if None in sharpe else sharpe),  # type: ignore[arg-type]
+        "backtest/last_bars_excess_bps": _excess(gross[late], gross[~late]),
     }
+
+
+def _excess(few: Float64, many: Float64) -> Estimate:
+    """Mean of `few` less mean of `many`, with Welch's interval at 3 standard errors; nothing below ten of either."""
+    if min(len(few), len(many)) < 10:
+        return Estimate(None, None)
+    value = float(few.mean() - many.mean())
+    half = 3 * float(np.sqrt(few.var(ddof=1) / len(few) + many.var(ddof=1) / len(many)))
+    return Estimate(value, (value - half, value + half))
 
 
 def _entry_time_ns(result: Result) -> Int64:

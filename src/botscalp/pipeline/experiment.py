@@ -8,6 +8,7 @@ from pathlib import Path
 from botscalp.backtest.engine import Backtest
 from botscalp.calibration import Calibration
 from botscalp.data import Source
+from botscalp.errors import UserError
 from botscalp.features.feature_set import FeatureSet
 from botscalp.labels import Label
 from botscalp.models import Model
@@ -29,6 +30,10 @@ class Job:
     store: Path
     fail_on: tuple[Outcome, ...]
 
+    def __post_init__(self) -> None:
+        if "/" in self.study or self.study.startswith("."):
+            raise UserError("study", self.study, "names a folder of the store", "use a name without / or a leading dot")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
@@ -49,6 +54,8 @@ class Experiment:
     """the chosen option of each group, e.g. {"model": "gru"}"""
     overrides: Mapping[str, str]
     """what was typed on the command line or set by a sweep, e.g. {"label.horizon": "5"}"""
+    sweep: str | None
+    """what the jobs of a sweep have in common; None for a job of its own"""
 
     @property
     def title(self) -> str:
@@ -56,10 +63,12 @@ class Experiment:
         horizon = getattr(self.label, "horizon", None)
         return f"{self.names['model']}-{self.names['label'] if horizon is None else f'h{horizon}'}"
 
-    def recorded(self) -> AbstractContextManager[TrackedRun]:
-        """Record the run by the chosen tracking while the block lasts."""
-        job = self.job
-        return self.tracking.run(store=job.store, study=job.study, name=self.title, params=self.compared)
+    def recorded(self, tags: Mapping[str, str], config: Path) -> AbstractContextManager[TrackedRun]:
+        """Record the run by the chosen tracking while the block lasts, `tags` and the config file from the start."""
+        tags = {**tags, **({} if self.sweep is None else {"sweep": self.sweep})}
+        return self.tracking.run(
+            store=self.job.store, study=self.job.study, name=self.title, params=self.compared, tags=tags, config=config
+        )
 
     @property
     def compared(self) -> dict[str, str]:
@@ -82,4 +91,5 @@ class Experiment:
         }
         for group, option in (("model", self.model), ("label", self.label)):
             values |= {f"{group}.{name}": value for name, value in vars(option).items()}
-        return {name: str(value) for name, value in values.items()} | dict(self.overrides)
+        typed = {f"{key}.name" if key in self.names else key: value for key, value in self.overrides.items()}
+        return {name: str(value) for name, value in values.items()} | typed

@@ -10,12 +10,11 @@ from botscalp.data.bars import prefix_digests
 from botscalp.models import Model
 from botscalp.options import described
 from botscalp.pipeline.experiment import Experiment
-from botscalp.pipeline.kept_model import copy_model
 from botscalp.pipeline.panel import Panel
 from botscalp.pipeline.progress import FitProgress
 from botscalp.pipeline.window import FittedWindow, fit_window, window_seed
 from botscalp.pipeline.window_store import WindowStore, window_key
-from botscalp.training.settings import Device
+from botscalp.training.settings import Device, TrainerSettings
 from botscalp.windows import Window
 
 logger = logging.getLogger(__name__)
@@ -26,7 +25,7 @@ def fit_windows(
     panel: Panel,
     windows: Sequence[Window],
     *,
-    models: Mapping[str, Model],
+    models: Mapping[str, tuple[Model, TrainerSettings]],
     device: Device,
     keep: Path,
 ) -> Iterator[dict[str, FittedWindow]]:
@@ -37,13 +36,14 @@ def fit_windows(
     store = WindowStore(experiment.job.store / "windows")
     test_ends_ns = [window.test.end_ns for window in windows]
     digests = zip(*(prefix_digests(bars, test_ends_ns) for bars in panel.bars), strict=True)
-    with FitProgress(fits=len(windows) * len(models), epochs=experiment.trainer.epochs) as progress:
+    epochs = sum(trainer.epochs for _, trainer in models.values())
+    with FitProgress(epochs=len(windows) * epochs) as progress:
         for window, digest in zip(windows, digests, strict=True):
             fits: dict[str, FittedWindow] = {}
-            for name, model in models.items():
+            for name, (model, trainer) in models.items():
                 progress.fit_started(f"{name} window {window.index + 1}/{len(windows)}")
                 seed = window_seed(experiment.job.seed, panel.symbols, window)
-                inputs = _inputs(experiment, panel, window, model=model, seed=seed, device=device)
+                inputs = _inputs(experiment, panel, window, model=model, trainer=trainer, seed=seed, device=device)
                 key = window_key({**inputs, "bars": digest})
                 fitted = store.load(key) if experiment.job.resume else None
                 if fitted is None:
@@ -52,7 +52,7 @@ def fit_windows(
                         window,
                         model=model,
                         lags=experiment.features.lags,
-                        trainer=experiment.trainer,
+                        trainer=trainer,
                         device=device,
                         calibration=experiment.calibration,
                         seed=seed,
@@ -62,14 +62,21 @@ def fit_windows(
                 else:
                     logger.info("window %d: finished %s fit found in %s", window.index, name, store.folder(key))
                 if not fits:
-                    copy_model(store.folder(key), keep / str(window.index))
+                    store.copy_model(key, keep / str(window.index))
                 fits[name] = fitted
-                progress.fit_finished()
+                progress.fit_finished(trainer.epochs)
             yield fits
 
 
 def _inputs(
-    experiment: Experiment, panel: Panel, window: Window, *, model: Model, seed: int, device: Device
+    experiment: Experiment,
+    panel: Panel,
+    window: Window,
+    *,
+    model: Model,
+    trainer: TrainerSettings,
+    seed: int,
+    device: Device,
 ) -> dict[str, Any]:
     """What a fit depends on besides bars and code, as JSON values: its key, and how `predict` builds it again."""
     return {
@@ -79,7 +86,7 @@ def _inputs(
         "features": described(experiment.features),
         "label": described(experiment.label),
         "model": described(model),
-        "trainer": asdict(experiment.trainer) | {"device": device},
+        "trainer": asdict(trainer) | {"device": device},
         "calibration": described(experiment.calibration),
         "seed": seed,
     }

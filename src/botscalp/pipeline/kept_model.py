@@ -74,7 +74,9 @@ class KeptModel:
                 scaler=Scaler.from_dict(record["scaler"]),
                 calibrator=calibrator_from_dict(record["calibrator"]),
             )
-        except (OSError, KeyError, TypeError, json.JSONDecodeError, SafetensorError) as error:
+        except UserError:
+            raise
+        except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise UserError("run", folder, f"holds no readable model: {error!r}", "name a run that finished") from error
 
     def forecast(self, bars: Bars, *, device: Literal["cpu", "cuda"] = "cpu") -> tuple[Int64, Float64, Float64]:
@@ -94,7 +96,10 @@ class KeptModel:
             )
         x_TF = self.scaler.scaled(self.features.compute(bars))
         head = self.model.head(n_features=x_TF.shape[1], lags=self.features.lags)
-        head.load_state_dict(self.weights)
+        try:
+            head.load_state_dict(self.weights)
+        except RuntimeError as error:
+            raise UserError("run", RECORD, f"does not fit its weights: {error}", "name a run that is whole") from error
         rows = np.flatnonzero(predictable(bars, self.features.lags, self.features.lookback_bars))
         p_raw = predict_head(head, x_NF=x_TF, rows=rows, lags=self.features.lags, device=device)
         return bars.open_time_ns[rows], p_raw, self.calibrator.calibrated(p_raw)

@@ -78,6 +78,14 @@ def build_panel(bars: tuple[Bars, ...], *, features: FeatureSet, label: Label, s
         raise UserError(
             "data.symbols", [one.symbol for one in bars], "their intervals differ", "use files of one interval"
         )
+    if max(one.open_time_ns[0] for one in bars) >= min(one.close_time_ns[-1] for one in bars):
+        spans = {one.symbol: Range(int(one.open_time_ns[0]), int(one.close_time_ns[-1])) for one in bars}
+        raise UserError(
+            "data.symbols",
+            ", ".join(f"{symbol} {span}" for symbol, span in spans.items()),
+            "have no time in common",
+            "load symbols whose bars overlap",
+        )
     x = [features.compute(one) for one in bars]
     names = tuple(column.name for column in features.columns)
     for one, x_TF in zip(bars, x, strict=True):

@@ -7,12 +7,9 @@ from functools import cached_property
 import numpy as np
 import pandas as pd
 
-from botscalp import indicators
-from botscalp.backtest.result import PredictedBars
 from botscalp.pipeline.panel import Panel
-from botscalp.pipeline.window import FittedWindow, Forecast
+from botscalp.pipeline.window import Forecast
 from botscalp.types import Bool, Float64, Int64
-from botscalp.windows import Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,9 +53,8 @@ class Predictions:
         )
 
 
-def concatenated(panel: Panel, fitted: Sequence[FittedWindow], *, part: str = "test") -> Predictions:
-    """The forecasts of one part ("test" or "calibration") of all windows, with the panel's labels."""
-    forecasts: list[Forecast] = [getattr(one, part) for one in fitted]
+def concatenated(panel: Panel, forecasts: Sequence[Forecast], base_rates: Sequence[float]) -> Predictions:
+    """The forecasts of all windows, oldest first, with the panel's labels and each window's training base rate."""
     lengths = [len(one.p) for one in forecasts]
     open_time_ns = np.concatenate([one.open_time_ns for one in forecasts])
     symbol = np.concatenate([one.symbol for one in forecasts])
@@ -71,32 +67,9 @@ def concatenated(panel: Panel, fitted: Sequence[FittedWindow], *, part: str = "t
         row=row,
         open_time_ns=open_time_ns,
         symbol=symbol,
-        window=np.repeat(np.arange(len(fitted)), lengths),
+        window=np.repeat(np.arange(len(forecasts)), lengths),
         p_raw=np.concatenate([one.p_raw for one in forecasts]),
         p=np.concatenate([one.p for one in forecasts]),
         label=panel.label_N[row].astype(np.float64),
-        base_rate=np.repeat([one.base_rate for one in fitted], lengths),
+        base_rate=np.repeat(base_rates, lengths),
     )
-
-
-def market(panel: Panel, predictions: Predictions, windows: Sequence[Window], *, atr_span: int) -> list[PredictedBars]:
-    """Each symbol's bars from the first test bar to the last, with the probabilities and the ATR known at each close."""
-    p_N = np.full(len(panel.open_time_ns), np.nan)
-    window_N = np.zeros(len(p_N), np.int64)
-    p_N[predictions.row] = predictions.p
-    window_N[predictions.row] = predictions.window
-    start_ns, end_ns = windows[0].test.start_ns, windows[-1].test.end_ns
-    traded = []
-    for bars, first in zip(panel.bars, panel.first_row, strict=False):
-        rows = slice(*np.searchsorted(bars.open_time_ns, [start_ns, end_ns]))
-        if rows.start == rows.stop:
-            continue
-        traded.append(
-            PredictedBars(
-                bars=bars[rows],
-                p=p_N[first:][rows],
-                atr=indicators.atr(bars, atr_span)[rows],
-                window=window_N[first:][rows],
-            )
-        )
-    return traded

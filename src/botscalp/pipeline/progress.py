@@ -19,9 +19,8 @@ class TerminalHandler(logging.Handler):
 class FitProgress:
     """A bar that counts epochs over all the fits of a run; silent where stdout is no terminal."""
 
-    def __init__(self, *, fits: int, epochs: int) -> None:
-        self.epochs = epochs
-        self.finished_fits = 0
+    def __init__(self, *, epochs: int) -> None:
+        self.finished_epochs = 0
         self.bar = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
@@ -34,7 +33,7 @@ class FitProgress:
             transient=True,
             disable=not get_console().is_terminal,
         )
-        self.task = self.bar.add_task("starting", total=fits * epochs, loss="")
+        self.task = self.bar.add_task("starting", total=epochs, loss="")
 
     def __enter__(self) -> "FitProgress":
         self.bar.start()
@@ -51,10 +50,11 @@ class FitProgress:
 
     def epoch_finished(self, epoch: int, metrics: Mapping[str, float]) -> None:
         """Move the bar to `epoch` finished epochs of the running fit."""
-        done = self.finished_fits * self.epochs + epoch
-        self.bar.update(self.task, completed=done, loss=f"stopping loss {metrics['val/loss']:.5f}")
+        self.bar.update(
+            self.task, completed=self.finished_epochs + epoch, loss=f"stopping loss {metrics['val/loss']:.5f}"
+        )
 
-    def fit_finished(self) -> None:
-        """Count the running fit as done, however early it stopped."""
-        self.finished_fits += 1
-        self.bar.update(self.task, completed=self.finished_fits * self.epochs)
+    def fit_finished(self, epochs: int) -> None:
+        """Count all epochs of the running fit as done, however early it stopped."""
+        self.finished_epochs += epochs
+        self.bar.update(self.task, completed=self.finished_epochs)

@@ -1,19 +1,48 @@
-"""Which code made a run."""
+"""Where a run's figures come from: which bars, which code, which device. Read before anything is trained."""
 
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import botscalp
+from botscalp.data import Source
+from botscalp.pipeline.panel import Panel
+from botscalp.times import interval_name
+from botscalp.windows import Range
 
 
-def code_version() -> dict[str, str | bool | None]:
-    """The git commit of the sources and whether they differ from it; both None outside a repository."""
+def provenance(source: Source, panel: Panel, device: str) -> dict[str, Any]:
+    """The keys data, code and device of summary.json."""
+    start, end = Range(*panel.span_ns).iso()
     commit = _git("rev-parse", "HEAD")
-    changes = _git("status", "--porcelain")
-    return {"commit": commit, "dirty": None if commit is None else bool(changes)}
+    return {
+        "data": {
+            "source": source.source,
+            "symbols": panel.symbols,
+            "interval": interval_name(panel.interval_ns),
+            "start": start,
+            "end": end,
+            "rows": len(panel.open_time_ns),
+            "digest": panel.digest,
+        },
+        "code": {"commit": commit, "dirty": None if commit is None else bool(_git("status", "--porcelain"))},
+        "device": device,
+    }
+
+
+def provenance_tags(origin: dict[str, Any]) -> dict[str, str]:
+    """What a person filters runs by, as MLflow tags."""
+    return {
+        "data.digest": origin["data"]["digest"],
+        "data.source": origin["data"]["source"],
+        "device": origin["device"],
+        "mlflow.source.git.commit": origin["code"]["commit"] or "",
+        "code.dirty": str(origin["code"]["dirty"]).lower(),
+    }
 
 
 def _git(*words: str) -> str | None:
+    """What git says about the sources; None outside a repository."""
     folder = Path(botscalp.__file__).parent
     try:
         return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()

@@ -43,6 +43,12 @@ class Verdict:
         return tuple(rule for rule in self.rules if rule.result == _DECISIVE.get(self.outcome))
 
 
+def verdict_tags(verdict: Verdict) -> dict[str, str]:
+    """What a person filters runs by, as MLflow tags."""
+    reasons = [rule.name for rule in verdict.reasons()]
+    return {"verdict": verdict.outcome, "verdict.reason": next(iter(reasons), "")}
+
+
 def decide(rules: Sequence[Rule]) -> Verdict:
     """SUSPICIOUS if a sentinel fired, else REJECTED if a rule failed, else INCONCLUSIVE if one is open, else CANDIDATE."""
     results = {rule.result for rule in rules}
@@ -56,20 +62,30 @@ def decide(rules: Sequence[Rule]) -> Verdict:
     return Verdict(outcome, tuple(rules))
 
 
-def above(name: str, estimate: Estimate, threshold: float, words: str, *, missing: str = "no interval") -> Rule:
+def above(
+    name: str, estimate: Estimate, threshold: float, words: str, *, days: int, missing: str = "no interval"
+) -> Rule:
     """Pass if the interval lies wholly above the threshold, fail if wholly below, else undecided.
 
-    `missing` says why there is no figure or no interval; such a rule is undecided.
+    Args:
+        days: how many days the figure rests on; an open rule says how many more would decide.
+        missing: why there is no figure or no interval; such a rule is undecided.
     """
-    if estimate.value is None or estimate.interval is None:
-        words = f"{words}: {missing}"
-        return Rule(name=name, result="undecided", value=estimate.value, threshold=threshold, words=words)
+    value = estimate.value
+    if value is None or estimate.interval is None:
+        return Rule(name=name, result="undecided", value=value, threshold=threshold, words=f"{words}: {missing}")
     low, high = estimate.interval
     result: Result = "pass" if low > threshold else "fail" if high < threshold else "undecided"
-    return Rule(name=name, result=result, value=estimate.value, low=low, high=high, threshold=threshold, words=words)
+    if result == "undecided" and value != threshold:
+        # An interval's width falls with the square root of the days.
+        more = days * (((high - low) / 2 / (value - threshold)) ** 2 - 1)
+        words = f"{words}; about {max(more, 1):,.0f} more such days would decide"
+    return Rule(name=name, result=result, value=value, low=low, high=high, threshold=threshold, words=words)
 
 
-def too_good(name: str, value: float | None, threshold: float, words: str, *, fires_below: bool = False) -> Rule:
-    """Fired if the figure is beyond what an honest forecast gives; clear if it is not or cannot be told."""
-    fired = value is not None and (value < threshold if fires_below else value > threshold)
-    return Rule(name=name, result="fired" if fired else "clear", value=value, threshold=threshold, words=words)
+def beyond(name: str, estimate: Estimate, line: float, words: str) -> Rule:
+    """A sentinel: fired if the whole interval lies above the line; clear if not, or if nothing can be told."""
+    low, high = estimate.interval or (None, None)
+    fired = low is not None and low > line
+    result: Result = "fired" if fired else "clear"
+    return Rule(name=name, result=result, value=estimate.value, low=low, high=high, threshold=line, words=words)

@@ -12,6 +12,8 @@ from pyarrow import parquet
 
 from botscalp.errors import UserError
 
+CONFIG = "config.yaml"
+
 _TIME = pa.timestamp("ms", tz="UTC")
 
 PREDICTIONS = pa.schema(

@@ -4,39 +4,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from botscalp.backtest.variants import SizeRow
 from botscalp.pipeline.evidence import Evidence
 from botscalp.pipeline.experiment import Experiment
-from botscalp.pipeline.panel import Panel
-from botscalp.pipeline.provenance import code_version
 from botscalp.pipeline.rules import Verdict
+from botscalp.pipeline.stopwatch import Stopwatch
+from botscalp.pipeline.trading import Traded
 from botscalp.pipeline.window import FittedWindow
-from botscalp.statistics.metrics import histogram
-from botscalp.times import interval_name
-from botscalp.types import Float64
-from botscalp.windows import Range, Window
+from botscalp.windows import Window
 
 SCHEMA = 1
 
 
 def summarized(
     experiment: Experiment,
-    panel: Panel,
     windows: Sequence[Window],
     fits: Sequence[FittedWindow],
     evidence: Evidence,
+    traded: Traded,
     verdict: Verdict,
     *,
-    histogram_of: Float64,
-    sizes: Sequence[SizeRow],
-    auc_attainable: float | None,
-    device: str,
-    seconds: Mapping[str, float],
-    total_s: float,
+    origin: Mapping[str, Any],
+    watch: Stopwatch,
     location: Mapping[str, str] | None,
 ) -> dict[str, Any]:
-    """What summary.json holds."""
-    edges, counts = histogram(histogram_of)
+    """What summary.json holds; `origin` says where it comes from, `location` where MLflow keeps it."""
     fit_s = sum(fit.fit_s for fit in fits)
     return {
         "schema": SCHEMA,
@@ -48,13 +39,14 @@ def summarized(
         },
         "metrics": evidence.metrics,
         "metrics_raw": evidence.metrics_raw,
-        "histogram": {"edges": edges, "counts": counts},
+        "histogram": {"edges": evidence.histogram[0], "counts": evidence.histogram[1]},
         "intervals": _grouped(evidence),
         "ece_null_band": evidence.ece_band,
+        "validation_auc": evidence.estimates["val/auc"].value,
         "baselines": _baselines(evidence),
-        "simulated": {"auc_attainable": auc_attainable},
+        "simulated": {"auc_attainable": evidence.auc_attainable},
         "backtest": asdict(evidence.backtest),
-        "sizes": [asdict(row) for row in sizes],
+        "sizes": [asdict(row) for row in traded.sizes],
         "windows": [
             {
                 "window": window.index,
@@ -70,25 +62,15 @@ def summarized(
             }
             for window, fit, metrics in zip(windows, fits, evidence.windows, strict=True)
         ],
-        "data": {
-            "source": experiment.data.source,
-            "symbols": panel.symbols,
-            "interval": interval_name(panel.interval_ns),
-            "start": Range(*panel.span_ns).iso()[0],
-            "end": Range(*panel.span_ns).iso()[1],
-            "rows": len(panel.open_time_ns),
-            "digest": panel.digest,
-        },
-        "code": code_version(),
-        "device": device,
+        **origin,
         "time": {
-            "total_s": total_s,
-            "startup_s": seconds["startup"],
-            "features_s": seconds["features"],
+            "total_s": watch.total_s,
+            "startup_s": watch.seconds["startup"],
+            "features_s": watch.seconds["features"],
             "fit_s": fit_s,
             "predict_s": sum(fit.predict_s for fit in fits),
-            "backtest_s": seconds["backtest"],
-            "report_s": seconds["report"],
+            "backtest_s": watch.seconds["backtest"],
+            "report_s": watch.seconds["report"],
             "samples_per_s": sum(fit.samples for fit in fits) / fit_s,
         },
         "mlflow": location,
@@ -108,6 +90,8 @@ def headline(summary: Mapping[str, Any]) -> dict[str, float | None]:
         shown |= {f"{group}/{name}": value, f"{group}/{name}_lo": low, f"{group}/{name}_hi": high}
     for name in ("ece", "log_loss", "accuracy", "pr_auc", "brier", "n"):
         shown[f"test/{name}"] = metrics[name]
+    low, high = intervals["val"]["auc"] or (None, None)
+    shown |= {"val/auc": summary["validation_auc"], "val/auc_lo": low, "val/auc_hi": high}
     for name in ("trades", "win_rate", "break_even", "sharpe", "max_drawdown", "net_pnl", "gross_pnl", "fees", "roi"):
         shown[f"backtest/{name}"] = backtest[name]
     for name in ("total_s", "fit_s", "samples_per_s"):
@@ -115,22 +99,8 @@ def headline(summary: Mapping[str, Any]) -> dict[str, float | None]:
     return shown
 
 
-def tags(summary: Mapping[str, Any]) -> dict[str, str]:
-    """What a person filters runs by."""
-    verdict = summary["verdict"]
-    return {
-        "verdict": verdict["outcome"],
-        "verdict.reason": next(iter(verdict["reasons"]), ""),
-        "data.digest": summary["data"]["digest"],
-        "data.source": summary["data"]["source"],
-        "device": summary["device"],
-        "mlflow.source.git.commit": summary["code"]["commit"] or "",
-        "code.dirty": str(summary["code"]["dirty"]).lower(),
-    }
-
-
 def _grouped(evidence: Evidence) -> dict[str, dict[str, Any]]:
-    groups: dict[str, dict[str, Any]] = {}
+    groups: dict[str, dict[str, Any]] = {"auc_gain": {}}  # empty where the model is the baseline
     for name, estimate in evidence.estimates.items():
         group, _, figure = name.partition("/")
         groups.setdefault(group, {})[figure] = estimate.interval

@@ -4,6 +4,8 @@ import logging
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from botscalp.pipeline.evidence import Metrics
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.panel import Panel
@@ -38,6 +40,8 @@ def window_finished(window: Window, fit: FittedWindow, metrics: Metrics, *, of: 
         f"AUC {_number(metrics['auc'], '.4f')}  Brier skill {_number(metrics['brier_skill'], '+.5f')}  "
         f"{len(fit.history)} epochs  {fit.fit_s:.1f} s  {fit.samples / fit.fit_s:,.0f} samples/s"
     )
+    if len(fit.test.p) and np.ptp(fit.test.p) == 0.0 < np.ptp(fit.test.p_raw):
+        _say("          its calibration found no slope: the probability is the base rate throughout")
 
 
 def conclude(summary: Mapping[str, Any]) -> None:
@@ -66,9 +70,9 @@ def _forecast(summary: Mapping[str, Any]) -> Iterator[str]:
         f"  AUC {_figure(summary['metrics']['auc'], intervals['test']['auc'], '.4f')} on {summary['metrics']['n']:,} rows"
         + (f"; attainable on this market: {attainable:.4f}" if attainable is not None else "")
     )
-    for name, gain in intervals["auc_gain"].items():
-        difference = summary["metrics"]["auc"] - summary["baselines"][name]["metrics"]["auc"]
-        yield f"  AUC above {name} on the same rows: {_figure(difference, gain, '+.4f')}"
+    for rule in summary["verdict"]["rules"]:
+        if rule["name"].startswith("beats_") and rule["value"] is not None:
+            yield f"  {rule['words'].partition(';')[0]}: {_figure(rule['value'], _interval(rule), '+.4f')}"
     yield f"  ECE of a perfectly calibrated forecast of this sharpness: {_range(summary['ece_null_band'], '.5f')}"
 
 
@@ -109,10 +113,22 @@ def _verdict(verdict: Mapping[str, Any]) -> Iterator[str]:
     yield f"VERDICT        {verdict['outcome']}: {MEANING[verdict['outcome']]}"
     for rule in verdict["rules"]:
         if rule["name"] in verdict["reasons"]:
-            interval = None if rule["low"] is None else (rule["low"], rule["high"])
-            figure = _figure(rule["value"], interval, ".4g")
+            figure = "" if rule["value"] is None else f": {_figure(rule['value'], _interval(rule), '.4g')}"
             against = "" if rule["threshold"] is None else f", line at {rule['threshold']:.4g}"
-            yield f"  {rule['result']:<12} {rule['words']}: {figure}{against} ({rule['name']})"
+            yield f"  {rule['result']:<12} {rule['words']}{figure}{against} ({rule['name']})"
+
+    for result in ("pass", "undecided", "clear"):
+        others = [
+            rule["name"]
+            for rule in verdict["rules"]
+            if rule["result"] == result and rule["name"] not in verdict["reasons"]
+        ]
+        if others:
+            yield f"  {result:<12} {', '.join(others)}"
+
+
+def _interval(rule: Mapping[str, Any]) -> tuple[float, float] | None:
+    return None if rule["low"] is None else (rule["low"], rule["high"])
 
 
 def _say(*lines: str) -> None:

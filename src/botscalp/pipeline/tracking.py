@@ -63,7 +63,7 @@ class Tracking(Protocol):
     """An option of the tracking group."""
 
     def run(
-        self, *, store: Path, study: str, name: str, params: Mapping[str, str]
+        self, *, store: Path, study: str, name: str, params: Mapping[str, str], tags: Mapping[str, str], config: Path
     ) -> AbstractContextManager[TrackedRun]:
         """Record a run while the block lasts; its status tells how the block ended."""
         ...
@@ -76,7 +76,9 @@ class NoTracking:
     location = None
 
     @contextmanager
-    def run(self, *, store: Path, study: str, name: str, params: Mapping[str, str]) -> "Iterator[NoTracking]":
+    def run(
+        self, *, store: Path, study: str, name: str, params: Mapping[str, str], tags: Mapping[str, str], config: Path
+    ) -> "Iterator[NoTracking]":
         yield self
 
     def log_window(self, window: TrackedWindow) -> None:
@@ -91,14 +93,17 @@ class MlflowTracking:
     """tracking=mlflow: a parent run for the job, a child run for each window."""
 
     @contextmanager
-    def run(self, *, store: Path, study: str, name: str, params: Mapping[str, str]) -> "Iterator[MlflowRun]":
+    def run(
+        self, *, store: Path, study: str, name: str, params: Mapping[str, str], tags: Mapping[str, str], config: Path
+    ) -> "Iterator[MlflowRun]":
         from mlflow.entities import Param
 
         client, experiment_id, uri = open_store(store, study)
         close_orphans(client)
-        run_id = client.create_run(experiment_id, run_name=name, tags={"level": "study", OWNER: _owner()}).info.run_id
-        client.log_batch(run_id, params=[Param(key, value) for key, value in params.items()])
+        tags = {**tags, "level": "study", OWNER: _owner()}
+        run_id = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
         try:
+            client.log_batch(run_id, params=[Param(key, value) for key, value in params.items()])
             yield MlflowRun(client, experiment_id, run_id, {"tracking_uri": uri, "experiment": study, "run_id": run_id})
         except (Interrupted, KeyboardInterrupt):
             client.set_terminated(run_id, "KILLED")

@@ -9,15 +9,18 @@ from botscalp.pipeline.attainable import attainable_auc
 from botscalp.pipeline.evidence import weigh, window_metrics
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.fitting import fit_windows
-from botscalp.pipeline.panel import build_panel
-from botscalp.pipeline.predictions import concatenated
-from botscalp.pipeline.run_folder import write_summary, write_tables
+from botscalp.pipeline.panel import Panel, build_panel
+from botscalp.pipeline.predictions import Predictions, concatenated
+from botscalp.pipeline.provenance import provenance, provenance_tags
+from botscalp.pipeline.rules import verdict_tags
+from botscalp.pipeline.run_folder import CONFIG, write_summary, write_tables
 from botscalp.pipeline.stopwatch import Stopwatch
-from botscalp.pipeline.summary import headline, summarized, tags
+from botscalp.pipeline.summary import headline, summarized
 from botscalp.pipeline.tracking import TrackedWindow
 from botscalp.pipeline.trading import trade
 from botscalp.pipeline.verdict import judge
 from botscalp.pipeline.window import FittedWindow, check_window
+from botscalp.training.settings import BASELINE
 
 
 def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
@@ -31,7 +34,8 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
     """
     watch = Stopwatch()
     label, name = experiment.label, experiment.names["model"]
-    models = {name: experiment.model, "linear": Linear()}
+    models = {name: (experiment.model, experiment.trainer)}
+    models.setdefault("linear", (Linear(), BASELINE))
 
     with watch.stage("data"):
         bars = experiment.data.load()
@@ -43,9 +47,10 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
         check_window(panel, window, calibration=experiment.calibration, span_bars=label.span_bars)
     with watch.stage("startup"):
         device = experiment.trainer.resolved_device()
+    origin = provenance(experiment.data, panel, device)
     terminal.announce(experiment, panel, windows, device)
 
-    with experiment.recorded() as run:
+    with experiment.recorded(provenance_tags(origin), folder / CONFIG) as run:
         fits: dict[str, list[FittedWindow]] = {model: [] for model in models}
         for fitted in fit_windows(experiment, panel, windows, models=models, device=device, keep=folder / "models"):
             for model, fit in fitted.items():
@@ -55,38 +60,39 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
             terminal.window_finished(window, fit, metrics, of=len(windows))
             run.log_window(TrackedWindow.of(window, fit, metrics, title=experiment.title))
 
-        baselines = {model: concatenated(panel, rest) for model, rest in fits.items() if model != name}
-        predictions = concatenated(panel, fits[name])
-        validation = concatenated(panel, fits[name], part="calibration")
+        forecasts = {model: _concatenated_tests(panel, done) for model, done in fits.items()}
+        predictions = forecasts.pop(name)
+        validation = concatenated(panel, [fit.calibration for fit in fits[name]], [fit.base_rate for fit in fits[name]])
         with watch.stage("backtest"):
-            traded = trade(panel, windows, predictions, baselines, backtest=experiment.backtest)
+            traded = trade(panel, windows, predictions, forecasts, backtest=experiment.backtest)
         with watch.stage("report"):
             evidence = weigh(
                 predictions,
                 validation,
-                baselines,
+                forecasts,
                 traded,
-                last_bars=experiment.backtest.max_hold,
+                auc_attainable=attainable_auc(experiment.data, label, panel, predictions),
+                span_bars=label.span_bars,
                 seed=experiment.job.seed,
             )
             verdict = judge(evidence, experiment.verdict, real=experiment.data.real, tracked=run.location is not None)
             write_tables(folder, predictions.table(panel.symbols), traded.result.trades, traded.result.equity)
         summary = summarized(
             experiment,
-            panel,
             windows,
             fits[name],
             evidence,
+            traded,
             verdict,
-            histogram_of=predictions.p,
-            sizes=traded.sizes,
-            auc_attainable=attainable_auc(experiment.data, label, panel, predictions),
-            device=device,
-            seconds=watch.seconds,
-            total_s=watch.total_s,
+            origin=origin,
+            watch=watch,
             location=run.location,
         )
         write_summary(folder, summary)
-        run.log_result(headline(summary), tags(summary), folder)
+        run.log_result(headline(summary), verdict_tags(verdict), folder)
     terminal.conclude(summary)
     return summary
+
+
+def _concatenated_tests(panel: Panel, fits: list[FittedWindow]) -> Predictions:
+    return concatenated(panel, [fit.test for fit in fits], [fit.base_rate for fit in fits])

@@ -74,10 +74,10 @@ def check_window(panel: Panel, window: Window, *, calibration: Calibration, span
         part: Range = getattr(window, name)
         if len(np.unique(panel.label_N[panel.labelled_rows(part)])) < 2:
             raise UserError(
-                f"wfo.{name if name in ('train', 'test') else 'validation'}",
-                part,
-                f"window {window.index}: this range holds no labelled rows of both directions",
-                "use longer ranges, or bars without such a gap",
+                "wfo",
+                f"window {window.index}, {name} range {part}",
+                "holds no labelled rows of both directions",
+                "use longer ranges or more bars",
             )
     calibration.check_rows(len(panel.labelled_rows(window.calibration)), span_bars=span_bars)
 

@@ -4,8 +4,6 @@ A folder appears whole or not at all (written aside, then renamed), so a killed 
 Weights are safetensors and the rest JSON and Parquet: nothing here is ever unpickled.
 """
 
-import contextlib
-import errno
 import hashlib
 import json
 import os
@@ -16,33 +14,38 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
+from platform import machine
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import botscalp
 from botscalp.calibration import calibrator_from_dict
 from botscalp.features.scaler import Scaler
-from botscalp.pipeline.kept_model import RECORD, WEIGHTS, write_model
+from botscalp.pipeline.kept_model import RECORD, WEIGHTS, copy_model, write_model
 from botscalp.pipeline.window import FittedWindow, Forecast
+
+if TYPE_CHECKING:
+    from filelock import BaseFileLock
 
 # What decides a window's numbers; the backtest, the verdict and the tracking do not.
 _CODE = (
     *("types.py", "indicators.py", "features", "labels", "windows", "models", "calibration", "training"),
-    *("pipeline/panel.py", "pipeline/window.py"),
+    *("options.py", "pipeline/panel.py", "pipeline/window.py", "pipeline/fitting.py"),
+    *("pipeline/kept_model.py", "pipeline/window_store.py"),
 )
-_LIBRARIES = ("torch", "pytorch-lightning", "numpy", "numba", "scikit-learn")
+_LIBRARIES = ("torch", "pytorch-lightning", "numpy", "numba", "scipy", "scikit-learn")
 
 
 @cache
 def code_digest() -> dict[str, str]:
-    """What the code is: a hash of the sources that decide a window's numbers, and the libraries' versions."""
+    """What computes: a hash of the sources that decide a window's numbers, the libraries' versions, the processor."""
     root = Path(botscalp.__file__).parent
     digest = hashlib.sha256()
     for part in _CODE:
         for path in sorted([root / part] if part.endswith(".py") else (root / part).rglob("*.py")):
             digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return {"sources": digest.hexdigest(), **{name: version(name) for name in _LIBRARIES}}
+    return {"sources": digest.hexdigest(), **{name: version(name) for name in _LIBRARIES}, "machine": machine()}
 
 
 def window_key(ingredients: Mapping[str, Any]) -> str:
@@ -62,20 +65,26 @@ class WindowStore:
 
     def load(self, key: str) -> FittedWindow | None:
         """The finished window of that key, None if there is none."""
-        folder = self.folder(key)
-        if not folder.is_dir():
-            return None
         from safetensors.torch import load_file
 
-        record = json.loads((folder / RECORD).read_text())
-        return FittedWindow(
-            weights=load_file(folder / WEIGHTS),
-            scaler=Scaler.from_dict(record["scaler"]),
-            calibrator=calibrator_from_dict(record["calibrator"]),
-            calibration=_read_forecast(folder / "calibration.parquet"),
-            test=_read_forecast(folder / "test.parquet"),
-            **record["fit"],
-        )
+        folder = self.folder(key)
+        with self._alone():
+            if not folder.is_dir():
+                return None
+            record = json.loads((folder / RECORD).read_text())
+            return FittedWindow(
+                weights=load_file(folder / WEIGHTS),
+                scaler=Scaler.from_dict(record["scaler"]),
+                calibrator=calibrator_from_dict(record["calibrator"]),
+                calibration=_read_forecast(folder / "calibration.parquet"),
+                test=_read_forecast(folder / "test.parquet"),
+                **record["fit"],
+            )
+
+    def copy_model(self, key: str, folder: Path) -> None:
+        """Copy what `predict` needs of that window into a new folder."""
+        with self._alone():
+            copy_model(self.folder(key), folder)
 
     def save(self, key: str, fitted: FittedWindow, description: Mapping[str, Any]) -> None:
         """Write the window's folder; `description` says what the model is (see `predict`)."""
@@ -99,19 +108,21 @@ class WindowStore:
             shutil.rmtree(aside, ignore_errors=True)
 
     def _publish(self, aside: Path, final: Path) -> None:
-        """Rename into place; the same window, should it stand there already, gives way. Others may do so at once."""
-        while True:
-            try:
-                os.rename(aside, final)
-                break
-            except OSError as error:
-                if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
-                    raise
-                old = aside.with_name(f"{aside.name}-old")
-                with contextlib.suppress(FileNotFoundError):
-                    os.rename(final, old)
-                    shutil.rmtree(old)
+        """Rename into place; the same window, should it stand there already, gives way."""
+        old = aside.with_name(f"{aside.name}-old")
+        with self._alone():
+            if final.exists():
+                os.rename(final, old)
+            os.rename(aside, final)
+        shutil.rmtree(old, ignore_errors=True)
         _fsync(self.root)
+
+    def _alone(self) -> "BaseFileLock":
+        """Held while a folder is read or replaced: nobody reads half of one window and half of another."""
+        from filelock import FileLock
+
+        self.root.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.root / ".lock")
 
 
 def _write_forecast(forecast: Forecast, path: Path) -> None:

@@ -22,7 +22,8 @@ class TrainerSettings:
     patience: Count
     """epochs without a better stopping loss before the fit ends"""
     device: Literal["auto", "cpu", "cuda"]
-    precision: Literal["32", "bf16-mixed", "16-mixed"]
+    precision: Literal[32, "bf16-mixed"]
+    """of the forward and backward pass; weights are always float32"""
 
     def resolved_device(self) -> Device:
         """The device that will be used; UserError where cuda is asked for and absent."""
@@ -37,3 +38,7 @@ class TrainerSettings:
                 "use trainer.device=auto or trainer.device=cpu",
             )
         return "cuda" if available and self.device != "cpu" else "cpu"
+
+
+BASELINE = TrainerSettings(epochs=5, batch=512, lr=1e-3, patience=2, device="auto", precision=32)
+"""How the linear baseline is fitted beside every model: the same in every run, so that no setting weakens it."""

@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
-from botscalp.windows.ranges import Range, Window, rows
+from botscalp.windows.ranges import Range, Window
 
-__all__ = ["Range", "WalkForward", "Window", "rows"]
+__all__ = ["Range", "WalkForward", "Window"]
 
 
 class WalkForward(Protocol):

@@ -35,7 +35,7 @@ class Length:
 
 def parsed_length(key: str, text: str) -> Length:
     """The length that a user typed for the key."""
-    match = re.fullmatch(r"([1-9]\d{0,3})(mo|w|d)", text)
+    match = re.fullmatch(r"([1-9]\d{0,2})(mo|w|d)", text)
     if match is None:
         raise UserError(key, text, "is not a length", "type a number with its unit: 6mo, 8w or 30d")
     unit: Unit = match[2]  # type: ignore[assignment]  # the pattern admits nothing else

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from botscalp.errors import UserError
-from botscalp.types import Int64
 
 
 @dataclass(frozen=True)
@@ -47,12 +46,6 @@ class Window:
     def validation(self) -> Range:
         """Both halves and the purge between them."""
         return Range(self.stopping.start_ns, self.calibration.end_ns)
-
-
-def rows(part: Range, open_time_ns: Int64) -> slice:
-    """The rows of one symbol's sorted open times, shape (T,), that lie in the range."""
-    first, last = np.searchsorted(open_time_ns, [part.start_ns, part.end_ns])
-    return slice(int(first), int(last))
 
 
 def on_grid(time_ns: int, interval_ns: int) -> int:

@@ -1,0 +1,85 @@
+"""Every command of the README and the docs runs, in a copy of the project, as a reader would run it."""
+
+import os
+import re
+import shutil
+import subprocess
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
+INSTALLS_OR_TESTS = {"make test", "make test-all", "make ui"}  # this very run, or a server: see below
+
+
+def commands() -> list[str]:
+    blocks = [block for document in DOCUMENTS for block in FENCE.findall(document.read_text())]
+    return [line for block in blocks for line in block.splitlines() if line]
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> Path:
+    """A copy of the project beside a folder shared/data, with this environment as its .venv."""
+    if not (ROOT / ".venv" / "dev.stamp").exists():
+        pytest.skip("needs the environment that `make test-all` sets up: another one would be installed over")
+    home = tmp_path_factory.mktemp("home")
+    (home / "shared").mkdir()
+    (home / "shared" / "data").symlink_to(real_data)
+    copy = home / "botscalp"
+    ignored = shutil.ignore_patterns(".venv", ".git", "mlruns", "__pycache__", ".*_cache")
+    shutil.copytree(ROOT, copy, symlinks=True, ignore=ignored)
+    (copy / ".venv").symlink_to(ROOT / ".venv")
+    return copy
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PATH": f"{ROOT / '.venv' / 'bin'}:{os.environ['PATH']}"}
+
+
+def test_documents_hold_commands() -> None:
+    assert {"make run", "make test", "python -m botscalp.train experiment=a10g_2025"} <= set(commands())
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("documents")  # later commands need the runs of earlier ones
+@pytest.mark.parametrize("command", [line for line in commands() if line not in INSTALLS_OR_TESTS])
+def test_command_runs(project: Path, command: str) -> None:
+    done = subprocess.run(["bash", "-c", command], cwd=project, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+    assert "Traceback" not in done.stderr
+    if "experiment=a10g_2025" in command:
+        assert "VERDICT        SUSPICIOUS" in done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("documents")
+def test_make_ui_serves_the_runs(project: Path) -> None:
+    port = "5917"
+    server = subprocess.Popen(
+        ["make", "ui"],
+        cwd=project,
+        env=environment() | {"PORT": port},
+        stdout=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert server.stdout is not None
+        link = next(line for line in server.stdout if line.startswith("botscalp"))
+        assert f":{port}/#/experiments/" in link and "workflowType=machine_learning" in link
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                with urllib.request.urlopen(f"http://127.0.0.1:{port}/health") as answer:
+                    assert answer.status == 200
+                break
+            except OSError:
+                assert time.monotonic() < deadline, "the server never answered"
+                time.sleep(0.5)
+    finally:
+        os.killpg(server.pid, 15)
+        server.wait(30)
