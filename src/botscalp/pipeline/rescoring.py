@@ -61,10 +61,10 @@ def run_rescoring(job: Job, tracking: Tracking, folder: Path) -> None:
     span_ns = _test_span_ns(job.run_folder)
     market = predicted_market(read_predictions(job.predictions), job.source.load(), job.backtest, span_ns)
     kind = "grid" if job.grid else "rescored"
-    with tracking.run(store=job.store, study=job.study, name=kind, params=_params(job)) as run:
+    tags = {"kind": kind, "trials": str(job.configs), "predictions": str(job.run_folder or job.predictions)}
+    with tracking.run(store=job.store, study=job.study, name=kind, params=_params(job), tags=tags, config=None) as run:
         metrics = _grid(job, market, folder) if job.grid else _single(job, market, folder)
-        tags = {"kind": kind, "trials": str(job.configs), "predictions": str(job.run_folder or job.predictions)}
-        run.log_result(metrics, tags, folder)
+        run.log_result(metrics, {}, folder)
 
 
 def _single(job: Job, market: list[PredictedBars], folder: Path) -> dict[str, float | None]:

@@ -63,7 +63,14 @@ class Tracking(Protocol):
     """An option of the tracking group."""
 
     def run(
-        self, *, store: Path, study: str, name: str, params: Mapping[str, str], tags: Mapping[str, str], config: Path
+        self,
+        *,
+        store: Path,
+        study: str,
+        name: str,
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+        config: Path | None,
     ) -> AbstractContextManager[TrackedRun]:
         """Record a run while the block lasts; its status tells how the block ended."""
         ...
@@ -77,7 +84,14 @@ class NoTracking:
 
     @contextmanager
     def run(
-        self, *, store: Path, study: str, name: str, params: Mapping[str, str], tags: Mapping[str, str], config: Path
+        self,
+        *,
+        store: Path,
+        study: str,
+        name: str,
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+        config: Path | None,
     ) -> "Iterator[NoTracking]":
         yield self
 
@@ -94,7 +108,14 @@ class MlflowTracking:
 
     @contextmanager
     def run(
-        self, *, store: Path, study: str, name: str, params: Mapping[str, str], tags: Mapping[str, str], config: Path
+        self,
+        *,
+        store: Path,
+        study: str,
+        name: str,
+        params: Mapping[str, str],
+        tags: Mapping[str, str],
+        config: Path | None,
     ) -> "Iterator[MlflowRun]":
         from mlflow.entities import Param
 
