@@ -100,6 +100,8 @@ def _composition_message(error: Exception, config_name: str) -> str:
     if key := re.search(r"Could not (?:override|append to config|delete from config)[^']*'([^']+)'", text):
         typed = next((word.partition("=")[2] for word in sys.argv[1:] if word.startswith(f"{key[1]}=")), "")
         return str(UserError(key[1], typed, "no such key", _nearest_key(key[1], config_name)))
+    if "Ambiguous value" in text:
+        return f"{text.strip().splitlines()[0]}\n  remedy: several values make a sweep: python -m botscalp.{config_name} -m ..."
     remedy = f"see python -m botscalp.{config_name} --help"
     if isinstance(error, OverrideParseException):
         return str(UserError(*error.override.partition("=")[::2], "cannot be read", f"{_QUOTING}; {remedy}"))

@@ -74,11 +74,11 @@ def test_tables_have_their_columns_even_when_empty() -> None:
     assert result.equity.equity_quote.tolist() == [10_000.0] * 3
 
 
-def test_a_trade_belongs_to_the_window_of_its_signal() -> None:
-    """The position crosses from window 4 into 5; the second trade signals in 5."""
+def test_a_trade_belongs_to_the_window_of_its_entry() -> None:
+    """The first signal is window 4's last bar, so its trade enters in 5, as does the second."""
     p = [0.9, np.nan, np.nan, 0.9, np.nan]
     result = backtest(max_hold=2).run([predicted_bars([QUIET] * 5, p, 9.0, window=[4, 5, 5, 5, 5])])
-    assert result.trades.window.tolist() == [4, 5]
+    assert result.trades.window.tolist() == [5, 5]
 
 
 def test_symbols_share_one_account() -> None:

@@ -61,9 +61,7 @@ class FileSource:
 
     def __post_init__(self) -> None:
         if len(self.symbols) > 1 and "{symbol}" not in self.path:
-            remedy = (
-                "put {symbol} where the files' names differ, quoted against the shell: 'data.path=bars/{symbol}.csv'"
-            )
+            remedy = """put {symbol} where the files' names differ, and quote it: 'data.path="bars/{symbol}.csv"'"""
             raise UserError("data.path", self.path, f"is one file for {len(self.symbols)} symbols", remedy)
         if len(set(self.symbols)) < len(self.symbols):
             raise UserError("data.symbols", list(self.symbols), "names a symbol twice", "name each symbol once")

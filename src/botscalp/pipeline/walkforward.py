@@ -89,8 +89,8 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
             location=run.location,
         )
         write_summary(folder, summary)
+        terminal.conclude(summary)  # before log.txt becomes an artifact
         run.log_result(headline(summary), verdict_tags(verdict), folder)
-    terminal.conclude(summary)
     return summary
 
 

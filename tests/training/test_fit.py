@@ -1,0 +1,238 @@
+"""Fitting a head: it learns, it keeps its best epoch, it stops in time; predicting with it, to the last bit."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from runs import bits, quiet_libraries
+from torch import nn
+
+from botscalp.errors import UserError
+from botscalp.models.gru import GRU
+from botscalp.models.linear import Linear
+from botscalp.training.fit import PREDICT_BATCH, FitReport, fit_head, predict_head
+from botscalp.training.settings import TrainerSettings
+from botscalp.types import Float32, Int64
+
+SETTINGS = TrainerSettings(epochs=8, batch=128, lr=0.02, patience=2, device="cpu", precision=32)
+LAGS, FEATURES, ROWS = 5, 3, 4_000
+TRAIN, STOPPING = np.arange(LAGS - 1, 3_000), np.arange(3_000, ROWS)
+
+
+@pytest.fixture(name="x_NF")
+def features() -> Float32:
+    return np.random.default_rng(0).normal(size=(ROWS, FEATURES)).astype(np.float32)
+
+
+def gru(hidden: int = 8, dropout: float = 0.0) -> nn.Module:
+    torch.manual_seed(0)
+    return GRU(hidden=hidden, layers=1, dropout=dropout).head(n_features=FEATURES, lags=LAGS)
+
+
+def linear() -> nn.Module:
+    return Linear().head(n_features=FEATURES, lags=LAGS)
+
+
+def rises_with(signal_N: Float32) -> Float32:
+    """Labels that a logistic draw of 3 x signal gives."""
+    rng = np.random.default_rng(1)
+    return (rng.uniform(size=len(signal_N)) < 1 / (1 + np.exp(-3 * signal_N))).astype(np.float32)
+
+
+def fit(
+    head: nn.Module, x_NF: Float32, label_N: Float32, settings: TrainerSettings = SETTINGS, seed: int = 0
+) -> FitReport:
+    with quiet_libraries():
+        return fit_head(
+            head,
+            x_NF=x_NF,
+            label_N=label_N,
+            train_rows=TRAIN,
+            stopping_rows=STOPPING,
+            lags=LAGS,
+            settings=settings,
+            device="cpu",
+            seed=seed,
+        )
+
+
+def predicted(head: nn.Module, x_NF: Float32, rows: Int64) -> np.ndarray:
+    return predict_head(head, x_NF=x_NF, rows=rows, lags=LAGS, device="cpu")
+
+
+def cross_entropy(head: nn.Module, x_NF: Float32, label_N: Float32) -> float:
+    """On the stopping rows, in float64."""
+    p, label = predicted(head, x_NF, STOPPING), label_N[STOPPING]
+    return float(-np.mean(label * np.log(p) + (1 - label) * np.log(1 - p)))
+
+
+@pytest.mark.parametrize("make", [gru, linear])
+def test_the_loss_falls_on_what_can_be_learnt(make: type, x_NF: Float32) -> None:
+    label_N = rises_with(x_NF[:, 0])
+    report = fit(make(), x_NF, label_N)
+    train = [epoch["train/loss"] for epoch in report.history]
+    assert train[-1] < 0.9 * train[0] and train[0] < np.log(2)
+    # The best possible AUC of this law is 0.88.
+    assert report.history[report.best_epoch]["val/auc"] > 0.85
+
+
+def test_nothing_is_learnt_where_there_is_nothing(x_NF: Float32) -> None:
+    label_N = np.random.default_rng(2).integers(0, 2, ROWS).astype(np.float32)
+    report = fit(gru(), x_NF, label_N)
+    assert abs(report.history[report.best_epoch]["val/auc"] - 0.5) < 0.07
+
+
+def test_memory_tells_the_recurrent_head_what_the_last_bar_does_not(x_NF: Float32) -> None:
+    """The label follows the oldest bar of the sample: out of reach for the baseline, which reads the last one."""
+    label_N = np.append(np.zeros(LAGS - 1, np.float32), rises_with(x_NF[: -LAGS + 1, 0]))
+    assert abs(fit(linear(), x_NF, label_N).history[-1]["val/auc"] - 0.5) < 0.07
+    report = fit(gru(16), x_NF, label_N, replace(SETTINGS, epochs=12, patience=12))
+    assert report.history[-1]["val/auc"] > 0.8
+
+
+@pytest.mark.parametrize("patience", [1, 3])
+def test_it_ends_after_that_many_epochs_without_a_better_loss(patience: int, x_NF: Float32) -> None:
+    """Labels reversed on the stopping rows: the first epoch is the best, each later one is worse."""
+    label_N = rises_with(x_NF[:, 0])
+    label_N[STOPPING] = 1 - label_N[STOPPING]
+    report = fit(gru(), x_NF, label_N, replace(SETTINGS, patience=patience))
+    losses = [epoch["val/loss"] for epoch in report.history]
+    assert report.best_epoch == 0 and len(losses) == 1 + patience and min(losses) == losses[0]
+
+
+def test_the_best_epoch_is_kept_not_the_last(x_NF: Float32) -> None:
+    label_N = rises_with(x_NF[:, 0])
+    label_N[STOPPING] = 1 - label_N[STOPPING]
+    head, once = gru(), gru()
+    report = fit(head, x_NF, label_N, replace(SETTINGS, patience=3))
+    assert cross_entropy(head, x_NF, label_N) == pytest.approx(report.history[0]["val/loss"], rel=1e-5)
+    assert report.history[-1]["val/loss"] > 1.2 * report.history[0]["val/loss"]
+    fit(once, x_NF, label_N, replace(SETTINGS, epochs=1))
+    for name, weight in head.state_dict().items():
+        assert torch.equal(weight, once.state_dict()[name]), "to the last bit what one epoch alone gives"
+
+
+def test_the_report_counts_what_was_done(x_NF: Float32) -> None:
+    seen: list[tuple[int, float]] = []
+    with quiet_libraries():
+        report = fit_head(
+            gru(),
+            x_NF=x_NF,
+            label_N=rises_with(x_NF[:, 0]),
+            train_rows=TRAIN,
+            stopping_rows=STOPPING,
+            lags=LAGS,
+            settings=replace(SETTINGS, epochs=3),
+            device="cpu",
+            seed=0,
+            on_epoch=lambda epoch, metrics: seen.append((epoch, metrics["val/loss"])),
+        )
+    assert seen == [(epoch + 1, report.history[epoch]["val/loss"]) for epoch in range(3)]
+    assert report.samples == 3 * len(TRAIN) and report.seconds > 0
+    assert all(epoch.keys() == {"train/loss", "val/loss", "val/auc"} for epoch in report.history)
+
+
+class NeverFinite(nn.Module):
+    """Logits that are NaN from the first epoch's end on, or after the second."""
+
+    def __init__(self, finite_calls: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(1))
+        self.calls, self.finite_calls = 0, finite_calls
+
+    def forward(self, x_BLF: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        return x_BLF[:, -1, 0] * self.weight + (0.0 if self.calls <= self.finite_calls else torch.nan)
+
+
+def test_a_loss_that_is_never_finite_is_the_learning_rate_s_fault(x_NF: Float32) -> None:
+    with pytest.raises(UserError, match=r"trainer\.lr=0\.02") as error:
+        fit(NeverFinite(0), x_NF, rises_with(x_NF[:, 0]))
+    assert "smaller" in error.value.remedy
+
+
+def test_a_learning_rate_beyond_measure_ends_with_that_message_or_finite_weights(x_NF: Float32) -> None:
+    head = gru()
+    try:
+        fit(head, x_NF, rises_with(x_NF[:, 0]), replace(SETTINGS, lr=1e30, epochs=2))
+    except UserError as error:
+        assert error.key == "trainer.lr"
+    else:
+        assert np.isfinite(predicted(head, x_NF, STOPPING)).all()
+
+
+def test_a_loss_that_turns_into_nan_ends_the_fit_with_what_was_best(x_NF: Float32) -> None:
+    batches = -(-len(TRAIN) // SETTINGS.batch) + -(-len(STOPPING) // PREDICT_BATCH)
+    head = NeverFinite(2 * batches)
+    report = fit(head, x_NF, rises_with(x_NF[:, 0]))
+    assert len(report.history) == 3 and report.best_epoch in (0, 1)
+    assert torch.isfinite(head.weight).all()
+
+
+def test_the_fit_follows_from_its_seed_alone(x_NF: Float32) -> None:
+    label_N = rises_with(x_NF[:, 0])
+    heads = []
+    for noise, seed in ((1, 5), (2, 5), (1, 6)):
+        heads.append(head := gru(dropout=0.2))
+        torch.manual_seed(noise)  # whatever state the caller left
+        torch.rand(noise)
+        fit(head, x_NF, label_N, replace(SETTINGS, epochs=2), seed=seed)
+    weights = [bits(head.state_dict()["output.weight"].numpy()) for head in heads]
+    assert weights[0] == weights[1] != weights[2]
+
+
+def test_labels_outside_the_given_rows_are_never_asked_for(x_NF: Float32) -> None:
+    label_N = rises_with(x_NF[:, 0])
+    hidden, open_ = label_N.copy(), label_N.copy()
+    unused = np.setdiff1d(np.arange(ROWS), np.concatenate([TRAIN, STOPPING]))
+    hidden[unused] = np.nan
+    heads = gru(), gru()
+    for head, labels in zip(heads, (hidden, open_), strict=True):
+        fit(head, x_NF, labels, replace(SETTINGS, epochs=1))
+    assert bits(predicted(heads[0], x_NF, STOPPING)) == bits(predicted(heads[1], x_NF, STOPPING))
+
+
+def test_half_precision_trains_on_a_cpu(x_NF: Float32) -> None:
+    label_N = rises_with(x_NF[:, 0])
+    head = gru()
+    report = fit(head, x_NF, label_N, replace(SETTINGS, precision="bf16-mixed"))
+    assert report.history[report.best_epoch]["val/auc"] > 0.85
+    assert {weight.dtype for weight in head.state_dict().values()} == {torch.float32}
+    exact = gru()
+    fit(exact, x_NF, label_N)
+    assert bits(predicted(head, x_NF, STOPPING)) != bits(predicted(exact, x_NF, STOPPING)), "it was another arithmetic"
+
+
+@pytest.mark.parametrize("make", [gru, lambda: gru(64), linear], ids=["gru", "gru-64", "linear"])
+def test_a_prediction_does_not_depend_on_its_companions(make: type, x_NF: Float32) -> None:
+    head = make()
+    with torch.no_grad():
+        for weight in head.parameters():
+            weight += 0.1 * torch.randn(weight.shape, generator=torch.Generator().manual_seed(3))
+    rows = np.arange(LAGS - 1, ROWS)
+    whole = predicted(head, x_NF, rows)
+    assert whole.dtype == np.float64 and ((whole > 0) & (whole < 1)).all() and len(np.unique(whole)) > 3_900
+    rng = np.random.default_rng(4)
+    for size in (1, 2, 7, 31, 1_023, 1_024, 1_025, 3_000):
+        some = rng.choice(len(rows), size, replace=False)
+        assert bits(predicted(head, x_NF, rows[some])) == bits(whole[some]), size
+    assert predicted(head, x_NF, rows[:0]).shape == (0,)
+
+
+def test_prediction_leaves_dropout_out(x_NF: Float32) -> None:
+    head = gru(dropout=0.5)
+    head.train()
+    assert bits(predicted(head, x_NF, STOPPING)) == bits(predicted(head, x_NF, STOPPING))
+
+
+def test_a_device_that_is_absent_is_refused_and_auto_takes_what_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(UserError, match=r"trainer\.device=cuda") as error:
+        replace(SETTINGS, device="cuda").resolved_device()
+    assert "trainer.device=auto" in error.value.remedy
+    assert replace(SETTINGS, device="auto").resolved_device() == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert [replace(SETTINGS, device=device).resolved_device() for device in ("auto", "cpu", "cuda")] == [
+        *("cuda", "cpu", "cuda"),
+    ]
