@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 # What decides a window's numbers; the backtest, the verdict and the tracking do not.
 _CODE = (
-    *("types.py", "indicators.py", "features", "labels", "windows", "models", "calibration", "training"),
+    *("types.py", "compiled.py", "indicators.py", "features", "labels", "windows", "models", "calibration", "training"),
     *("options.py", "pipeline/panel.py", "pipeline/window.py", "pipeline/fitting.py"),
     *("pipeline/kept_model.py", "pipeline/window_store.py"),
 )
