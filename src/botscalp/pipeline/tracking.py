@@ -125,7 +125,8 @@ class MlflowTracking:
         run_id = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
         try:
             client.log_batch(run_id, params=[Param(key, value) for key, value in params.items()])
-            client.log_artifact(run_id, str(config))
+            if config is not None:
+                client.log_artifact(run_id, str(config))
             yield MlflowRun(client, experiment_id, run_id, {"tracking_uri": uri, "experiment": study, "run_id": run_id})
         except (Interrupted, KeyboardInterrupt):
             client.set_terminated(run_id, "KILLED")
