@@ -130,6 +130,16 @@ def save_often(root: Path, seed: int, until: float) -> None:
         WindowStore(root).save(KEY, fitted_window(seed), DESCRIPTION)
 
 
+def test_what_a_killed_process_left_is_removed_a_day_later(tmp_path: Path) -> None:
+    store = WindowStore(tmp_path)
+    old, fresh = tmp_path / f".{KEY}-old", tmp_path / f".{KEY}-fresh"
+    for folder in (old, fresh):
+        folder.mkdir()
+    os.utime(old, (0, time.time() - 90_000))
+    store.save(KEY, fitted_window(), DESCRIPTION)
+    assert not old.exists() and fresh.exists() and store.load(KEY) is not None
+
+
 def test_processes_that_save_the_same_window_at_once_leave_a_whole_one(tmp_path: Path) -> None:
     """Three writers, each of its own numbers; whoever reads meanwhile gets one writer's window, whole, or none yet."""
     root, until = tmp_path / "windows", time.monotonic() + 1.5

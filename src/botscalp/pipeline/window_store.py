@@ -4,10 +4,12 @@ A folder appears whole or not at all (written aside, then renamed), so a killed 
 Weights are safetensors and the rest JSON and Parquet: nothing here is ever unpickled.
 """
 
+import contextlib
 import hashlib
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -34,6 +36,7 @@ _CODE = (
     *("options.py", "pipeline/panel.py", "pipeline/window.py", "pipeline/fitting.py"),
     *("pipeline/kept_model.py", "pipeline/window_store.py"),
 )
+_LEFTOVER_S = 86_400
 _LIBRARIES = ("torch", "pytorch-lightning", "numpy", "numba", "scipy", "scikit-learn")
 
 
@@ -88,6 +91,7 @@ class WindowStore:
 
     def save(self, key: str, fitted: FittedWindow, description: Mapping[str, Any]) -> None:
         """Write the window's folder; `description` says what the model is (see `predict`)."""
+        self._remove_leftovers()
         aside = self.root / f".{key}-{uuid.uuid4().hex}"
         aside.mkdir(parents=True)
         try:
@@ -106,6 +110,13 @@ class WindowStore:
             self._publish(aside, self.folder(key))
         finally:
             shutil.rmtree(aside, ignore_errors=True)
+
+    def _remove_leftovers(self) -> None:
+        """Delete what processes that were killed while they wrote left aside; nobody writes for a day."""
+        for path in self.root.glob(".*-*"):
+            with contextlib.suppress(FileNotFoundError):  # another process may be at it too
+                if time.time() - path.stat().st_mtime > _LEFTOVER_S:
+                    shutil.rmtree(path, ignore_errors=True)
 
     def _publish(self, aside: Path, final: Path) -> None:
         """Rename into place; the same window, should it stand there already, gives way."""
