@@ -1,5 +1,6 @@
 """The data's way: from bars to a verdict, a line a stage."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
     for window in windows:
         check_window(panel, window, calibration=experiment.calibration, span_bars=label.span_bars)
     with watch.stage("startup"):
+        import_module("botscalp.training.fit")  # Lightning takes seconds to import, and none before this line
         device = experiment.trainer.resolved_device()
     origin = provenance(experiment.data, panel, device)
     terminal.announce(experiment, panel, windows, device)
