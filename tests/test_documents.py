@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import time
 import urllib.request
@@ -81,5 +82,5 @@ def test_make_ui_serves_the_runs(project: Path) -> None:
                 assert time.monotonic() < deadline, "the server never answered"
                 time.sleep(0.5)
     finally:
-        os.killpg(server.pid, 15)
-        server.wait(30)
+        os.killpg(server.pid, signal.SIGTERM)
+        server.communicate(timeout=30)
