@@ -6,6 +6,8 @@ BIN := .venv/bin
 RUNTIME := .venv/runtime.stamp
 DEV := .venv/dev.stamp
 BENCH := .venv/bench.stamp
+# A peer of `make bench` alone, which needs pandas < 3 and so an environment of its own; 1.221.0 is the newest for Python 3.11.
+NAUTILUS := .venv/nautilus.stamp
 export MLFLOW_DISABLE_TELEMETRY := true
 
 help: ## list the targets
@@ -27,6 +29,11 @@ $(BENCH): requirements-bench.lock $(DEV)
 	$(BIN)/pip install --quiet -r requirements-bench.lock
 	@touch $@
 
+$(NAUTILUS): requirements-nautilus.lock | $(BIN)/python
+	$(PYTHON) -m venv .venv/nautilus
+	@.venv/nautilus/bin/pip install --quiet -r requirements-nautilus.lock && touch $@ \
+		|| echo "nautilus-trader cannot be installed here: the benchmarks leave it out"
+
 run: $(RUNTIME) ## train on the simulated market and print a verdict
 	$(BIN)/python -m botscalp.train
 
@@ -45,7 +52,7 @@ lint: $(DEV) ## style, types, and which module may import which
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(BENCH) ## measure against the machine and against other engines, and write docs/benchmarks.md
+bench: $(BENCH) $(NAUTILUS) ## measure against the machine and against other engines, and write docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 
 lock: ## write the lock files anew from pyproject.toml
@@ -53,6 +60,8 @@ lock: ## write the lock files anew from pyproject.toml
 	.lock/bin/pip install --quiet "setuptools>=80" . && $(MAKE) --no-print-directory freeze > requirements.lock
 	.lock/bin/pip install --quiet ".[dev]" && (echo "-r requirements.lock"; $(MAKE) --no-print-directory freeze | comm -13 requirements.lock -) > requirements-dev.lock
 	.lock/bin/pip install --quiet ".[bench]" && (echo "-r requirements-dev.lock"; $(MAKE) --no-print-directory freeze | LC_ALL=C comm -13 <(LC_ALL=C sort requirements.lock requirements-dev.lock) -) > requirements-bench.lock
+	rm -rf .lock && $(PYTHON) -m venv .lock
+	.lock/bin/pip install --quiet nautilus-trader==1.221.0 && .lock/bin/pip freeze | LC_ALL=C sort > requirements-nautilus.lock
 	rm -rf .lock build
 
 freeze:

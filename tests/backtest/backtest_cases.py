@@ -3,8 +3,10 @@
 from typing import Any
 
 import numpy as np
+from omegaconf import OmegaConf
 
 from botscalp.backtest import Backtest, PredictedBars
+from botscalp.config import CONF
 from botscalp.types import Bars
 
 INTERVAL_NS = 300_000_000_000
@@ -13,22 +15,9 @@ FIRST = 5_680_224  # bars of 5 minutes since 1970: 2024-01-01 00:00
 
 def backtest(**changed: Any) -> Backtest:
     """The default settings; naming one unit of a pair (size, slippage) drops the other."""
-    settings: dict[str, Any] = {
-        "threshold": 0.54,
-        "stop_atr": 1.5,
-        "target_atr": 2.5,
-        "max_hold": 20,
-        "atr_span": 14,
-        "taker_bps": 5.0,
-        "maker_bps": 2.0,
-        "slippage_bps": 1.0,
-        "slippage_ticks": None,
-        "tick": None,
-        "notional": 1000.0,
-        "contract": None,
-        "capital": 10_000.0,
-    }
-    if "contract" in changed:
+    settings: Any = OmegaConf.to_container(OmegaConf.load(CONF / "backtest" / "default.yaml"))
+    del settings["_target_"]
+    if {"contract", "equity_fraction", "volatility_target", "kelly_fraction"} & set(changed):
         settings["notional"] = None
     if "slippage_ticks" in changed:
         settings["slippage_bps"] = None

@@ -12,9 +12,9 @@ from typing import Any
 Call = Callable[[], object]
 
 
-def cpu_s(*contestants: Call, runs: int = 7) -> list[float]:
+def cpu_s(*contestants: Call, runs: int = 7, turns: int = 2) -> list[float]:
     """Least CPU seconds of each."""
-    return _least(time.process_time, contestants, runs)
+    return _least(time.process_time, contestants, runs, turns)
 
 
 def wall_s(*contestants: Call, runs: int = 7, turns: int = 2) -> list[float]:
@@ -22,8 +22,8 @@ def wall_s(*contestants: Call, runs: int = 7, turns: int = 2) -> list[float]:
     return _least(time.perf_counter, contestants, runs, turns)
 
 
-def _least(clock: Callable[[], float], contestants: tuple[Call, ...], runs: int, turns: int = 2) -> list[float]:
-    """Each goes twice in a row, so that it finds its own data in the cache; garbage is collected in between."""
+def _least(clock: Callable[[], float], contestants: tuple[Call, ...], runs: int, turns: int) -> list[float]:
+    """Each goes `turns` times in a row, to find its own data in the cache; garbage is collected in between."""
     least = [float("inf")] * len(contestants)
     gc.disable()
     try:

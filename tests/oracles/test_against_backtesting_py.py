@@ -7,11 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from backtest_cases import backtest
-from backtesting_oracle import askable, played
 from oracle_markets import gapped_walk, predicted, real_bars
 
 from botscalp.backtest import Backtest, PredictedBars
-from botscalp.backtest.kernel import END, TARGET
+from botscalp.backtest.records import END, TARGET
 
 pytestmark = [
     pytest.mark.slow,
@@ -32,6 +31,8 @@ def compare(rules: Backtest, market: PredictedBars, *, at_least: int) -> None:
     A trade that the end of the data closes: backtesting.py leaves it open. An open beyond the target in a bar that then touches
     the stop: backtesting.py works its stop orders first and books the stop, although the open came before.
     """
+    from backtesting_oracle import askable, played  # here: importing it needs the package
+
     market = askable(rules, market)
     records = rules.run([market]).records
     records = records[records["reason"] != END]
@@ -67,6 +68,8 @@ def test_same_trades_on_real_bars(real_data: Path, symbol: str) -> None:
 
 def test_a_fee_left_out_differs() -> None:
     """The comparison can fail."""
+    from backtesting_oracle import askable, played
+
     rules, market = backtest(**COMMON | BRACKETS["default"]), gapped_walk(0, 3_000)
     theirs = played(replace(rules, taker_bps=2.9, maker_bps=2.9), askable(rules, market))
     records = rules.run([askable(rules, market)]).records

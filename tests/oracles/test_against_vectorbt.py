@@ -12,7 +12,7 @@ from oracle_markets import gapped_walk, predicted, real_bars
 from vectorbt_oracle import Played, played
 
 from botscalp.backtest import Backtest, PredictedBars, Result
-from botscalp.backtest.kernel import REASONS
+from botscalp.backtest.records import REASONS
 
 pytestmark = [
     pytest.mark.slow,

@@ -186,6 +186,29 @@ def test_equity_ends_at_capital_plus_net_and_falls_as_deep_as_said(finished: Run
     assert (equity["close_time"] == pd.date_range(first + BAR, last + BAR, freq=BAR)).all()
 
 
+def test_the_anatomy_follows_from_the_tables_and_is_said(finished: Run, stdout: list[str]) -> None:
+    trades, equity, block = finished.table("trades"), finished.table("equity"), finished.summary["anatomy"]
+    won = trades["pnl_quote"].to_numpy() > 0
+    wins, losses = trades["pnl_quote"][won], -trades["pnl_quote"][~won]
+    assert block["trades"]["profit_factor"] == pytest.approx(wins.sum() / losses.sum())
+    assert block["trades"]["expectancy_quote"] == pytest.approx(trades["pnl_quote"].mean())
+    streaks = [len(run) for run in "".join(np.where(won, "w", " ")).split()]
+    assert block["trades"]["longest_win_streak"] == max(streaks)
+    timeout = trades["reason"] == "timeout"
+    held = (trades["exit_time"] - trades["entry_time"]) / BAR + ~timeout
+    assert block["trades"]["mean_bars_held"] == pytest.approx(held.mean())
+    assert block["exposure"] == pytest.approx(held.sum() / len(equity)), "one symbol without gaps"
+    assert block["days"]["worst"] is None, "two weeks"
+    values = np.append(10_000, equity["equity_quote"])
+    times = [equity["close_time"][0] - BAR, *equity["close_time"]]
+    trough = int(np.argmin(values / np.maximum.accumulate(values)))
+    peak = times[np.flatnonzero(values == values[:trough].max())[-1]]
+    assert block["drawdown"]["start"] == f"{peak:%Y-%m-%dT%H:%M:%SZ}"
+    assert block["drawdown"]["trough"] == f"{times[trough]:%Y-%m-%dT%H:%M:%SZ}"
+    for line in (f"profit factor {block['trades']['profit_factor']:.2f}", f"drawdown {peak:%Y-%m-%d} .. "):
+        assert sum(said.strip().startswith(line) for said in stdout) == 1
+
+
 def test_every_trade_follows_a_prediction(finished: Run) -> None:
     trades = finished.table("trades")
     signal = trades.merge(

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from runs import composed_plainly, walk
 
+from botscalp.backtest.anatomy import Anatomy, DayFigures, Drawdown, TradeFigures
 from botscalp.backtest.performance import Summary
 from botscalp.pipeline.evidence import Estimate, Evidence
 from botscalp.pipeline.rules import Rule, above, beyond, decide
@@ -49,6 +50,13 @@ HONEST_BACKTEST = Summary(
     sharpe_undefined=None,
     days=360,
 )
+HONEST_ANATOMY = Anatomy(  # no rule weighs it
+    drawdown=Drawdown(),
+    trades=TradeFigures(**dict.fromkeys(TradeFigures.__dataclass_fields__)),
+    days=DayFigures(),
+    exposure=0.5,
+    turnover_per_day=2.0,
+)
 # Every rule passes and no sentinel fires.
 HONEST = Evidence(
     metrics=HONEST_METRICS,
@@ -70,6 +78,7 @@ HONEST = Evidence(
         "auc_gain/linear": Estimate(0.01, (0.004, 0.016)),
     },
     backtest=HONEST_BACKTEST,
+    anatomy=HONEST_ANATOMY,
     baseline_metrics={"linear": HONEST_METRICS},
     baseline_backtests={"linear": HONEST_BACKTEST, "buy_and_hold": HONEST_BACKTEST},
     share_up=0.5,

@@ -4,19 +4,26 @@ Numba and pandas are imported at the first run and the first table, not here: a 
 `Backtest` is checked without them.
 """
 
-from botscalp.backtest.engine import Backtest
+from botscalp.backtest.anatomy import Anatomy, Excursions, anatomy, excursions
 from botscalp.backtest.performance import Summary, mean_net_bps, summarize
-from botscalp.backtest.result import PredictedBars, Result
+from botscalp.backtest.result import Funding, PredictedBars, Result
+from botscalp.backtest.settings import Backtest, Bracket
 from botscalp.backtest.sweep import sweep
 from botscalp.backtest.variants import SizeRow, buy_and_hold, size_table
 
 __all__ = [
+    "Anatomy",
     "Backtest",
+    "Bracket",
+    "Excursions",
+    "Funding",
     "PredictedBars",
     "Result",
     "SizeRow",
     "Summary",
+    "anatomy",
     "buy_and_hold",
+    "excursions",
     "mean_net_bps",
     "size_table",
     "summarize",

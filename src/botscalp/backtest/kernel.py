@@ -1,4 +1,4 @@
-"""The fill rules, compiled: one symbol's bars and predictions in, trades and marked PnL out.
+"""The fill rules, compiled: bars and predictions in, trades and marked PnL out.
 
 Assumptions
 - Orders do not move the market and always fill whole.
@@ -33,60 +33,62 @@ Money
 - Slippage is a fraction of the price or an amount in price units. Fees are a rate on the notional of each fill.
 - PnL is marked at every close; entry fee and entry slippage fall due at the entry, the others at the exit.
 
-Constants come in as arguments, and nothing jitted in another file is called: `sweep_kernel.py` repeats these rules for
-many settings at once.
+Where asked (each is off by default; a run with any of these has an `Account`)
+- Windows: threshold and bracket are those of the entry bar's window.
+- Latency: an order of bar t arrives n bars later, at the open of bar e = t+1+n; if that bar is missing the signal is void.
+  Signals while an order is under way are ignored. Stop, target and time-out rest at the exchange and act at once.
+- Spread: bars are mid prices, bid and ask lie half the spread off. A long enters at the ask, and what its stop and target
+  are compared with, and what it leaves at, is the bid; a short the other way round. Mid to fill counts as slippage.
+- Finer bars: where one bar touches stop and target, its finer bars tell which came first. Both in one of these, or none
+  of these there: the stop counts.
+- Funding: who holds a position at the last close before a funding time pays (or is paid) size x price x rate, the price
+  being the open of the first bar from then on. An entry at that open pays nothing, an exit at that open does.
+- Prices on the grid: stop and target round away from the fill, every fill rounds against us.
+- Sizes: the notional is a fraction of equity; or such that one ATR is a fraction of equity; or Kelly's stake of an even bet,
+  2q - 1 of equity for the probability q of the side taken, times a fraction. Equity is the account's, all symbols marked
+  at the close of t. Sizes round down to the step; an order below the least notional is not sent.
+- Exposure: the entry notionals of all positions and orders stay within a multiple of equity; an order is cut to the rest.
+- Cooldown: after an exit at bar x the closes of x .. x+n-1 do not signal.
+- Daily loss: once equity at a close lies the given fraction below what it was as the UTC day began, no close signals until
+  the day is over. A close at midnight belongs to the day that begins. Open positions keep their brackets.
+- Several symbols: earlier signals come first, at one time in the order of the symbols.
+
+Constants come in as arguments. `sweep_kernel.py` repeats the plain rules for many settings at once.
 """
 
-import numpy as np
-from numpy.typing import NDArray
+from typing import NamedTuple
 
+import numpy as np
+
+from botscalp.backtest.account_kernel import (
+    earliest_nb,
+    equity_nb,
+    next_signal_nb,
+    on_grid_nb,
+    see_days_nb,
+    see_nb,
+    size_nb,
+    stop_first_nb,
+)
+from botscalp.backtest.lanes import LANES, fill, first_signal, first_touch, mark
+from botscalp.backtest.records import END, STOP, TARGET, TIMEOUT, Trades
 from botscalp.compiled import njit
 from botscalp.types import Float64, Int64
 
-STOP, TARGET, TIMEOUT, END = 0, 1, 2, 3
-REASONS = ("stop", "target", "timeout", "end")
-"""The name of each reason's code."""
 
-TRADE = np.dtype(
-    [
-        ("signal", np.int64),  # rows of the bars t, e and x
-        ("entry", np.int64),
-        ("exit", np.int64),
-        ("side", np.int8),  # +1 long, -1 short
-        ("reason", np.int8),  # index into REASONS
-        ("entry_price", np.float64),  # fills, after slippage
-        ("exit_price", np.float64),
-        ("size_base", np.float64),
-        ("gross_quote", np.float64),  # at prices before slippage
-        ("slippage_quote", np.float64),
-        ("fees_quote", np.float64),
-        ("funding_quote", np.float64),  # paid > 0
-        ("pnl_quote", np.float64),  # gross - slippage - fees - funding
-    ],
-    align=True,
-)
-"""One trade as the kernel writes it."""
+class Account(NamedTuple):
+    """What a run with more than one symbol and plain settings needs besides; empty arrays where there is nothing."""
 
-Trades = NDArray[np.void]
-"""Array of shape (n_trades,) with dtype TRADE."""
-
-TOTALS = np.dtype(
-    [(name, np.int64) for name in ("trades", "wins", "targets", "stops", "timeouts", "ends")]
-    + [
-        (name, np.float64) for name in ("gross", "slippage", "fees", "funding", "net")
-    ]  # sums over trades, quote currency
-    + [(name, np.float64) for name in ("won", "lost")]  # net PnL of the trades above 0, and of the others
-    + [(name, np.float64) for name in ("gross_to_notional", "net_to_notional")]  # sums of PnL to entry notional
-    + [(name, np.float64) for name in ("drawdown", "drawdown_quote")]  # as max_drawdown_nb returns them
-    + [
-        ("day_mean", np.float64),
-        ("day_deviation", np.float64),
-        ("days_lost", np.int64),
-    ],  # as day_figures_nb returns them
-    align=True,
-)
-"""What a backtest is judged by, before any division. Sums run trade after trade, so that a sweep, which keeps no trades,
-arrives at the same bits."""
+    first_row_S: Int64
+    """where each symbol's rows begin, and N"""
+    funding_row: Int64
+    """first row at or after each funding time, by symbol and time"""
+    funding_rate: Float64
+    finer_first_S: Int64
+    """where each symbol's finer bars begin, and their number"""
+    finer_time_ns: Int64
+    finer_high: Float64
+    finer_low: Float64
 
 
 @njit(cache=True)
@@ -99,73 +101,171 @@ def run_nb(
     p: Float64,
     atr: Float64,
     interval_ns: int,
-    threshold: float,
-    stop_atr: float,
-    target_atr: float,
-    max_hold: int,
-    slippage_rate: float,
-    slippage_price: float,
-    taker_rate: float,
-    maker_rate: float,
-    notional_quote: float,
-    contract_base: float,
+    brackets: np.void,
+    terms: np.void,
+    account: Account | None,
     trades: Trades,
     pnl_quote: Float64,
 ) -> int:
-    """Write `trades` (as many as there are) and `pnl_quote` (cumulative, at each close); return the count of trades.
+    """Write `trades` (as many as there are) and `pnl_quote` (cumulative per symbol, at each close); return the count of trades.
 
-    Columns and `pnl_quote` have shape (T,), `trades` at least (T,): a trade can open and close within a bar, so
-    there can be T-1 of them. Of slippage_rate (fraction of the price) and slippage_price (price units) one is 0,
-    and so is one of notional_quote (the entry's, at its fill) and contract_base.
+    Columns and `pnl_quote` have shape (N,), symbol after symbol, `trades` at least (N,): a trade can open and close within
+    a bar, so there can be N-1 of them. `brackets` are records of BRACKET, by symbol and time, each symbol's last one until its
+    end; `terms` is a record of TERMS. Of slippage_rate (fraction of the price) and slippage_price (price units) one is 0.
 
     Two tight loops take turns: one walks flat bars to the next signal, one walks a position to the bar that ends it;
-    what happened there is worked out after the loop. Long and short share the second: only which of the levels is the
-    stop differs. (Settings that change between windows would bound the flat loop by the window's last row.)
+    what happened there is worked out after the loop. Both ask sixteen rows at a time. Long and short share the second: only
+    which of the levels is the stop differs. A trade of known size takes its way whatever other symbols do, so it is walked to
+    its end at once, and the account takes up the symbol that signals next.
+
+    `account` is None for one symbol, one bracket and plain terms: numba leaves out the branches that ask for it.
     """
     # Unsigned indices spare numba the test for negative ones.
-    n = np.uint64(len(close))
     one = np.uint64(1)
-    hold_rows = np.uint64(max_hold)
-    hold_ns = max_hold * interval_ns
-    long_above = threshold
-    short_below = 1.0 - threshold
+    lanes = np.uint64(LANES)
+    slippage_rate, slippage_price = terms["slippage_rate"], terms["slippage_price"]
+    taker_rate, maker_rate = terms["taker_rate"], terms["maker_rate"]
+    notional_quote, contract_base = terms["notional_quote"], terms["contract_base"]
+    threshold, max_hold = brackets[0]["threshold"], brackets[0]["max_hold"]
+    stop_atr, target_atr = brackets[0]["stop_atr"], brackets[0]["target_atr"]
+    n = np.uint64(len(close))
     cash = 0.0
-    count = np.uint64(0)
-    t = np.uint64(0)
-    while True:
-        while t < n and not (p[t] > long_above or p[t] < short_below):
-            pnl_quote[t] = cash
-            t += one
-        if t == n:
-            return int(count)
-        pnl_quote[t] = cash
-        e = t + one
-        if e == n or open_time_ns[e] - open_time_ns[t] != interval_ns or not 0.0 < atr[t] < np.inf:
-            t = e
-            continue
+    count = t = first = np.uint64(0)
+    s = 0
+    if account is not None:
+        first_row_S, capital = account.first_row_S, terms["capital_quote"]
+        funding_row, funding_rate = account.funding_row, account.funding_rate
+        finer_time_ns, finer_high, finer_low = account.finer_time_ns, account.finer_high, account.finer_low
+        finer_first_S = account.finer_first_S
+        symbols = len(first_row_S) - 1
+        half_spread, tick, step = terms["half_spread"], terms["tick"], terms["step"]
+        seen_S, row_S = first_row_S[:-1].copy(), first_row_S[:-1].copy()
+        cash_S, exposure_S = np.zeros(symbols), np.zeros(symbols)
+        known_S, bracket_S, out_ns_S = np.zeros(symbols, np.bool_), np.zeros(symbols, np.int64), np.zeros(symbols, np.int64)
+        charge_S = np.searchsorted(funding_row, first_row_S[:-1])
+        for later in range(1, symbols):
+            while brackets[bracket_S[later]]["until"] <= first_row_S[later]:
+                bracket_S[later] += 1
+        day_state = np.array([-1.0, 0.0, capital, 0.0])
 
-        side = 1.0 if p[t] > long_above else -1.0
-        entry_raw = open_[e]
-        entry_price = entry_raw * (1.0 + side * slippage_rate) + side * slippage_price
-        size = contract_base + notional_quote / entry_price
+    while True:
+        if account is None:
+            while t + lanes <= n:
+                ahead = first_signal(p, 1.0 - threshold, threshold, t)
+                fill(pnl_quote, cash, t)
+                t += ahead
+                if ahead < lanes:
+                    break
+            else:
+                while t < n and not (p[t] < 1.0 - threshold or p[t] > threshold):
+                    pnl_quote[t] = cash
+                    t += one
+            if t == n:
+                return int(count)
+            pnl_quote[t] = cash
+            e = t + one
+            if e == n or open_time_ns[e] - open_time_ns[t] != interval_ns or not 0.0 < atr[t] < np.inf:
+                t = e
+                continue
+        else:
+            for s in range(symbols):
+                if not known_S[s]:
+                    row_S[s] = next_signal_nb(
+                        p, row_S[s], first_row_S[s + 1], brackets, bracket_S, s, pnl_quote, cash_S[s]
+                    )
+                    known_S[s] = True
+            s = earliest_nb(open_time_ns, first_row_S, row_S)
+            if s < 0:
+                return int(count)
+            known_S[s] = False
+            t, first, n = np.uint64(row_S[s]), np.uint64(first_row_S[s]), np.uint64(first_row_S[s + 1])
+            cash, bracket = cash_S[s], brackets[bracket_S[s]]
+            threshold, max_hold = bracket["threshold"], bracket["max_hold"]
+            stop_atr, target_atr = bracket["stop_atr"], bracket["target_atr"]
+            row_S[s] = t + one
+            now_ns = open_time_ns[t] + interval_ns
+            if not 0.0 < atr[t] < np.inf:
+                continue
+            if terms["daily_loss_stop"] < np.inf and see_days_nb(
+                open_time_ns, interval_ns, first_row_S, seen_S, now_ns, pnl_quote, capital, terms["daily_loss_stop"], day_state
+            ):
+                continue
+            e, due_ns = t + one, now_ns + terms["latency_bars"] * interval_ns
+            while e < n and open_time_ns[e] < due_ns:
+                pnl_quote[e] = cash
+                e += one
+            row_S[s] = e
+            if e == n or open_time_ns[e] != due_ns:
+                continue
+
+        side = 1.0 if p[t] > threshold else -1.0
+        entry_raw = entry_quote = open_[e]
+        if account is not None:
+            entry_quote = entry_raw * (1.0 + side * half_spread)
+        entry_price = entry_quote * (1.0 + side * slippage_rate) + side * slippage_price
+        if account is None:
+            size = contract_base + notional_quote / entry_price
+        else:
+            if tick > 0.0:
+                entry_price = on_grid_nb(entry_price, tick, terms["ticks_a_unit"], side > 0.0)
+            see_nb(open_time_ns, interval_ns, first_row_S, seen_S, now_ns)
+            equity = equity_nb(first_row_S, seen_S, pnl_quote, capital)
+            taken = 0.0
+            for other in range(symbols):
+                taken += exposure_S[other] if out_ns_S[other] > now_ns else 0.0
+            size = size_nb(terms, equity, taken, entry_price, atr[t], p[t])
+            if not size > 0.0:
+                continue
         entry_fee = taker_rate * size * entry_price
         stop = entry_price - side * stop_atr * atr[t]
         target = entry_price + side * target_atr * atr[t]
+        stop_quote, target_quote = stop, target
+        if account is not None:
+            if tick > 0.0:
+                stop_quote = on_grid_nb(stop, tick, terms["ticks_a_unit"], side < 0.0)
+                target_quote = on_grid_nb(target, tick, terms["ticks_a_unit"], side > 0.0)
+            stop, target = stop_quote / (1.0 - side * half_spread), target_quote / (1.0 - side * half_spread)
         lower = min(stop, target)
         upper = max(stop, target)
 
-        due_ns = open_time_ns[e] + hold_ns
-        due = min(e + hold_rows, n)
+        due_ns = open_time_ns[e] + max_hold * interval_ns
+        due = min(e + np.uint64(max_hold), n)
         while due > e + one and open_time_ns[due - one] >= due_ns:
             due -= one
 
         held = cash - entry_fee
         position = side * size
+        funding = 0.0
+        bound = due
+        if account is not None:
+            charge = charge_S[s]
+            while charge < len(funding_row) and funding_row[charge] <= np.int64(e):
+                charge += 1
         x = e
-        while x < due and low[x] > lower and high[x] < upper:
-            pnl_quote[x] = held + position * (close[x] - entry_price)
-            x += one
+        while True:
+            if account is not None:
+                bound = due if charge == len(funding_row) else min(due, np.uint64(funding_row[charge]))
+            while x + lanes <= n:
+                ahead = first_touch(low, lower, high, upper, x)
+                mark(pnl_quote, held, position, close, entry_price, x)
+                x += ahead
+                if ahead < lanes or x >= bound:
+                    break
+            else:
+                while x < bound and low[x] > lower and high[x] < upper:
+                    pnl_quote[x] = held + position * (close[x] - entry_price)
+                    x += one
+            x = min(x, bound)
+            if account is None:
+                break
+            if x == n or charge == len(funding_row) or x != np.uint64(funding_row[charge]):
+                break
+            paid = position * open_[x] * funding_rate[charge]
+            funding += paid
+            held -= paid
+            charge += 1
 
+        inside = False
         if x == n:
             x = n - one
             exit_raw = close[x]
@@ -179,30 +279,49 @@ def run_nb(
         elif x == due:
             exit_raw = open_[x]
             reason = TIMEOUT
-        elif (low[x] <= stop) if side > 0.0 else (high[x] >= stop):
-            exit_raw = stop
-            reason = STOP
         else:
-            exit_raw = target
-            reason = TARGET
+            inside = True
+            stopped = (low[x] <= stop) if side > 0.0 else (high[x] >= stop)
+            if account is not None and stopped and ((high[x] >= target) if side > 0.0 else (low[x] <= target)):
+                stopped = stop_first_nb(
+                    finer_time_ns,
+                    finer_high,
+                    finer_low,
+                    finer_first_S[s],
+                    finer_first_S[s + 1],
+                    open_time_ns[x],
+                    open_time_ns[x] + interval_ns,
+                    side,
+                    stop,
+                    target,
+                )
+            exit_raw = stop if stopped else target
+            reason = STOP if stopped else TARGET
 
+        exit_quote = exit_raw
+        if account is not None:
+            at_level = stop_quote if reason == STOP else target_quote
+            exit_quote = at_level if inside else exit_raw * (1.0 - side * half_spread)
         if reason == TARGET:
-            exit_price = exit_raw
-            exit_fee = maker_rate * size * exit_price
+            exit_price = exit_quote
+            exit_rate = maker_rate
         else:
-            exit_price = exit_raw * (1.0 - side * slippage_rate) - side * slippage_price
-            exit_fee = taker_rate * size * exit_price
+            exit_price = exit_quote * (1.0 - side * slippage_rate) - side * slippage_price
+            exit_rate = taker_rate
+        if account is not None and tick > 0.0:
+            exit_price = on_grid_nb(exit_price, tick, terms["ticks_a_unit"], side < 0.0)
         gross = position * (exit_raw - entry_raw)
         slippage = position * ((entry_price - entry_raw) + (exit_raw - exit_price))
-        fees = entry_fee + exit_fee
-        pnl = gross - slippage - fees
+        fees = entry_fee + exit_rate * size * exit_price
+        pnl = gross - slippage - fees - funding
         cash += pnl
         pnl_quote[x] = cash
 
         trade = trades[count]
-        trade["signal"] = t
-        trade["entry"] = e
-        trade["exit"] = x
+        trade["symbol"] = s
+        trade["signal"] = t - first
+        trade["entry"] = e - first
+        trade["exit"] = x - first
         trade["side"] = np.int8(side)
         trade["reason"] = reason
         trade["entry_price"] = entry_price
@@ -211,61 +330,15 @@ def run_nb(
         trade["gross_quote"] = gross
         trade["slippage_quote"] = slippage
         trade["fees_quote"] = fees
-        trade["funding_quote"] = 0.0
+        trade["funding_quote"] = funding
         trade["pnl_quote"] = pnl
         count += one
         t = x
-
-
-@njit(cache=True)
-def totals_nb(trades: Trades, total: np.void) -> None:
-    """Add the trades up into a record of TOTALS that is zero; drawdown and days are left alone."""
-    for trade in trades:
-        pnl = trade["pnl_quote"]
-        reason = trade["reason"]
-        costs = trade["slippage_quote"] + trade["fees_quote"] + trade["funding_quote"]
-        notional = trade["size_base"] * trade["entry_price"]
-        total["targets"] += reason == TARGET
-        total["stops"] += reason == STOP
-        total["timeouts"] += reason == TIMEOUT
-        total["ends"] += reason == END
-        total["gross"] += trade["gross_quote"]
-        total["slippage"] += trade["slippage_quote"]
-        total["fees"] += trade["fees_quote"]
-        total["funding"] += trade["funding_quote"]
-        total["net"] += pnl
-        total["gross_to_notional"] += trade["gross_quote"] / notional
-        total["net_to_notional"] += (trade["gross_quote"] - costs) / notional
-        if pnl > 0.0:
-            total["wins"] += 1
-            total["won"] += pnl
-        else:
-            total["lost"] += pnl
-    total["trades"] = len(trades)
-
-
-@njit(cache=True)
-def day_figures_nb(returns: Float64) -> tuple[float, float, int]:
-    """Mean and deviation (n - 1) of daily returns, and on how many days nothing, or less, was left of the account."""
-    total = 0.0
-    lost = 0
-    for change in returns:
-        total += change
-        lost += not change > -1.0
-    mean = total / len(returns)
-    squares = 0.0
-    for change in returns:
-        squares += (change - mean) ** 2
-    return mean, np.sqrt(squares / max(len(returns) - 1, 1)), lost
-
-
-@njit(cache=True)
-def max_drawdown_nb(equity_quote: Float64, capital_quote: float) -> tuple[float, float]:
-    """The deepest fall below the running peak, as a fraction of it and in money; both 0 or less."""
-    peak = capital_quote
-    fraction = money = 0.0
-    for equity in equity_quote:
-        peak = max(peak, equity)
-        money = min(money, equity - peak)
-        fraction = min(fraction, equity / peak - 1.0)
-    return fraction, money
+        if account is not None:
+            cash_S[s], exposure_S[s] = cash, size * entry_price
+            out_ns_S[s], charge_S[s] = open_time_ns[x] + interval_ns, charge
+            rested_ns = open_time_ns[x] + terms["cooldown_bars"] * interval_ns
+            while x < n and open_time_ns[x] < rested_ns:
+                pnl_quote[x] = cash
+                x += one
+            row_S[s] = x

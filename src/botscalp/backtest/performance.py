@@ -11,7 +11,7 @@ import numpy as np
 from botscalp.types import Float64, Int64
 
 if TYPE_CHECKING:
-    from botscalp.backtest.kernel import Trades
+    from botscalp.backtest.records import Trades
 
 DAYS_PER_YEAR = 365
 """a market that never closes"""
@@ -61,7 +61,8 @@ class Summary:
 
 def summarize(trades: "Trades", close_time_ns: Int64, equity_quote: Float64, capital_quote: float) -> Summary:
     """All figures of one backtest."""
-    from botscalp.backtest.kernel import TOTALS, totals_nb
+    from botscalp.backtest.performance_kernel import totals_nb
+    from botscalp.backtest.records import TOTALS
 
     totals = np.zeros(1, TOTALS)
     totals_nb(trades, totals[0])
@@ -115,7 +116,7 @@ def break_even_win_rate(wins: int, won_quote: float, losses: int, lost_quote: fl
 
 def max_drawdown(equity_quote: Float64, capital_quote: float) -> tuple[float, float]:
     """The deepest fall below the running peak, as a fraction of it and in money; the first peak is the capital."""
-    from botscalp.backtest.kernel import max_drawdown_nb
+    from botscalp.backtest.performance_kernel import max_drawdown_nb
 
     fraction, money = max_drawdown_nb(equity_quote, float(capital_quote))
     return float(fraction), float(money)
@@ -147,7 +148,7 @@ def sharpe_ratio(daily_returns: Float64) -> tuple[float | None, float | None, fl
     The interval is S +- 1.96 sqrt((1 + S^2 / (2 * 365)) * 365 / days), after Lo (2002) for independent returns:
     a week of anything spans +-14, so fewer than 30 days give no figure.
     """
-    from botscalp.backtest.kernel import day_figures_nb
+    from botscalp.backtest.performance_kernel import day_figures_nb
 
     days = len(daily_returns)
     if days < MIN_SHARPE_DAYS:

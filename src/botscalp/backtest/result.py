@@ -12,7 +12,16 @@ from botscalp.types import Bars, Float64, Int64
 if TYPE_CHECKING:
     import pandas as pd
 
-    from botscalp.backtest.kernel import Trades
+    from botscalp.backtest.records import Trades
+
+
+@dataclass(frozen=True)
+class Funding:
+    """What holders of a position pay each other at fixed times; both arrays have shape (F,), by time."""
+
+    time_ns: Int64
+    rate: Float64
+    """fraction of the notional that longs pay to shorts"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +35,9 @@ class PredictedBars:
     """average true range in price units; NaN while it warms up"""
     window: NDArray[np.integer]
     """walk-forward window that each bar lies in"""
+    funding: Funding | None = None
+    finer: Bars | None = None
+    """bars of a shorter interval, to tell the order of touches inside one bar"""
 
     def __post_init__(self) -> None:
         assert len(self.bars) == len(self.p) == len(self.atr) == len(self.window) > 0
@@ -36,8 +48,8 @@ class Result:
     """The trades of every symbol and the account's equity at every close."""
 
     market: tuple[PredictedBars, ...]
-    trades_of: "tuple[Trades, ...]"
-    """per symbol, in the order of `market`: the kernel's records, whose rows point into that symbol's bars"""
+    records: "Trades"
+    """all trades as the kernel wrote them, by the time of their signal; their rows point into their symbol's bars"""
     close_time_ns: Int64
     """union of the symbols' close times, shape (T,)"""
     equity_quote: Float64
@@ -45,9 +57,9 @@ class Result:
     capital_quote: float
 
     @cached_property
-    def records(self) -> "Trades":
-        """All trades as the kernel wrote them, symbol after symbol; what `performance` works on."""
-        return self.trades_of[0] if len(self.trades_of) == 1 else np.concatenate(self.trades_of)
+    def trades_of(self) -> "tuple[Trades, ...]":
+        """The records of each symbol, in the order of `market`."""
+        return tuple(self.records[self.records["symbol"] == symbol] for symbol in range(len(self.market)))
 
     @cached_property
     def trades(self) -> "pd.DataFrame":
@@ -70,7 +82,7 @@ class Result:
 def _table(predicted: PredictedBars, trades: "Trades") -> "pd.DataFrame":
     import pandas as pd
 
-    from botscalp.backtest.kernel import REASONS
+    from botscalp.backtest.records import REASONS
 
     open_time_ns = predicted.bars.open_time_ns
     return pd.DataFrame(

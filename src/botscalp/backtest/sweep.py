@@ -2,21 +2,20 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from itertools import pairwise, product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from botscalp.backtest.engine import BPS, Backtest, column
+from botscalp.backtest.engine import Columns, brackets_of, column, rows_at, terms_of
+from botscalp.backtest.settings import BPS, Backtest
 from botscalp.backtest.performance import (
     DAYS_PER_YEAR,
     MIN_SHARPE_DAYS,
-    Summary,
     midnight_rows,
     sharpe_half_width,
-    summarize,
 )
 from botscalp.backtest.result import PredictedBars
 from botscalp.types import Float64, Int64
@@ -24,7 +23,16 @@ from botscalp.types import Float64, Int64
 if TYPE_CHECKING:
     import pandas as pd
 
-SWEPT = tuple(field.name for field in fields(Backtest) if field.name not in ("atr_span", "tick"))
+PLAIN = (
+    *("threshold", "stop_atr", "target_atr", "max_hold", "taker_bps", "maker_bps", "slippage_bps", "slippage_ticks"),
+    *("notional", "contract", "capital"),
+)
+"""the settings that `sweep_kernel.py` knows"""
+SWEPT = (
+    *PLAIN,
+    *("spread_bps", "latency_bars", "step", "min_notional", "equity_fraction", "volatility_target", "kelly_fraction"),
+    *("max_exposure", "cooldown_bars", "daily_loss_stop"),
+)
 """the settings that a grid may hold; the ATR comes with the market"""
 BLOCK = 16
 """configs of one threshold that a thread takes at a time"""
@@ -32,11 +40,10 @@ _one_at_a_time = threading.Lock()  # numba's workqueue is not safe to enter twic
 
 
 def sweep(market: Sequence[PredictedBars], base: Backtest, grid: Mapping[str, Sequence[float]]) -> "pd.DataFrame":
-    """Run every combination of the grid's values, all else as in `base`.
+    """Run every combination of the grid's values, all else as in `base`, in one call of a compiled, parallel kernel.
 
-    One symbol's grid is one call of a compiled, parallel kernel. Several symbols share an account, whose equity has to be
-    added up bar by bar: their configs are run one after the other. The trades of a config are those of
-    `dataclasses.replace(base, ...).run(market)`.
+    Plain settings over one symbol share what they can (`sweep_kernel.py`); with any other setting, and for several symbols,
+    each config is run as `Backtest.run` would. The trades of a config are those of `dataclasses.replace(base, ...).run(market)`.
 
     Args:
         grid: values of settings of `Backtest` (SWEPT), e.g. {"threshold": [0.52, 0.54], "stop_atr": [1, 1.5]}.
@@ -54,27 +61,19 @@ def sweep(market: Sequence[PredictedBars], base: Backtest, grid: Mapping[str, Se
     assert not unknown, f"no settings of a grid: {unknown}"
     for name, values in grid.items():
         for value in values:
-            _changed(base, {name: value})
+            replace(base, **{name: value})
     combinations = list(product(*grid.values()))
     settings = {
         name: np.array(values, float) for name, values in zip(grid, zip(*combinations, strict=True), strict=True)
     }
-    if len(market) == 1:
+    columns = Columns(tuple(market))
+    if columns.bare and base.plain and set(grid) <= set(PLAIN):
         figures = _swept(
-            market[0], {name: _filled(base, name, settings, len(combinations)) for name in (*SWEPT, "tick")}
+            market[0], {name: _filled(base, name, settings, len(combinations)) for name in (*PLAIN, "tick")}
         )
     else:
-        rows = [_one(market, _changed(base, dict(zip(grid, values, strict=True)))) for values in combinations]
-        figures = {name: np.array([row[name] for row in rows], _dtype(name)) for name in _FIGURES}
+        figures = _each(columns, [replace(base, **dict(zip(grid, values, strict=True))) for values in combinations])
     return pd.DataFrame(settings | figures)
-
-
-_FIGURES = tuple(field.name for field in fields(Summary) if field.name != "sharpe_undefined")
-_COUNTS = ("trades", "targets", "stops", "timeouts", "ends", "days")
-
-
-def _dtype(name: str) -> type:
-    return int if name in _COUNTS else float
 
 
 def _filled(base: Backtest, name: str, settings: Mapping[str, Float64], count: int) -> Float64:
@@ -82,18 +81,38 @@ def _filled(base: Backtest, name: str, settings: Mapping[str, Float64], count: i
     return settings[name] if name in settings else np.full(count, float(getattr(base, name) or 0.0))
 
 
-def _changed(base: Backtest, values: Mapping[str, Any]) -> Backtest:
-    return replace(base, **values)
+def _each(columns: Columns, configs: Sequence[Backtest]) -> dict[str, NDArray[Any]]:
+    """The figures of K configs, each run on its own."""
+    import numba
 
+    from botscalp.backtest.records import TOTALS
+    from botscalp.backtest.sweep_kernel import run_each_nb
 
-def _one(market: Sequence[PredictedBars], backtest: Backtest) -> dict[str, Any]:
-    result = backtest.run(market)
-    return asdict(summarize(result.records, result.close_time_ns, result.equity_quote, result.capital_quote))
+    times_ns = [one.bars.close_time_ns for one in columns.market]
+    union_ns = np.unique(np.concatenate(times_ns))
+    midnight_row_D = midnight_rows(union_ns)
+    totals = np.zeros(len(configs), TOTALS)
+    with _one_at_a_time:
+        run_each_nb(
+            columns.open_time_ns,
+            *columns.prices,
+            columns.p,
+            columns.atr,
+            columns.interval_ns,
+            np.stack([brackets_of(config, columns, None) for config in configs]),
+            np.array([terms_of(config) for config in configs]),
+            columns.account,
+            np.stack(rows_at(times_ns, union_ns), axis=1),
+            midnight_row_D,
+            numba.get_num_threads(),
+            totals,
+        )
+    return _figures(totals, np.array([config.capital for config in configs], float), len(midnight_row_D))
 
 
 def _swept(predicted: PredictedBars, setting: Mapping[str, Float64]) -> dict[str, NDArray[Any]]:
     """The figures of K configs given as columns of shape (K,)."""
-    from botscalp.backtest.kernel import TOTALS
+    from botscalp.backtest.records import TOTALS
 
     bars = predicted.bars
     assert setting["threshold"].min() >= 0.5
@@ -114,7 +133,7 @@ def _walked(
     """The TOTALS of configs that share their slippage, in the order of their thresholds."""
     import numba
 
-    from botscalp.backtest.kernel import TOTALS
+    from botscalp.backtest.records import TOTALS
     from botscalp.backtest.sweep_kernel import FAR, first_touch_nb, sweep_nb
 
     bars, p, atr = predicted.bars, column(predicted.p), column(predicted.atr)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from botscalp.backtest.engine import Backtest
+from botscalp.backtest.settings import Backtest
 from botscalp.backtest.performance import summarize
 from botscalp.backtest.result import PredictedBars, Result
 

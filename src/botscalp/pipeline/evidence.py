@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from botscalp.backtest.anatomy import Anatomy, anatomy
 from botscalp.backtest.performance import Summary, summarize
 from botscalp.backtest.result import Result
 from botscalp.pipeline.panel import Panel
@@ -40,6 +41,7 @@ class Evidence:
     estimates: dict[str, Estimate]
     """what rules weigh, by group/name, e.g. test/auc, backtest/mean_net_bps, auc_gain/linear"""
     backtest: Summary
+    anatomy: Anatomy
     baseline_metrics: dict[str, Metrics]
     baseline_backtests: dict[str, Summary]
     share_up: float
@@ -104,6 +106,7 @@ def weigh(
         window_aucs=[_auc(predictions, predictions.p, window, cluster_ns) for window in windows],
         estimates=estimates,
         backtest=backtest,
+        anatomy=anatomy(traded.result),
         baseline_metrics={name: _metrics(other, other.p, rows) for name, other in baselines.items()},
         baseline_backtests={name: _summary(other) for name, other in traded.baselines.items()},
         share_up=float(label.mean()),

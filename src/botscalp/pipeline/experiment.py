@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from botscalp.backtest.engine import Backtest
+from botscalp.backtest.settings import Backtest
 from botscalp.calibration import Calibration
 from botscalp.data import Source
 from botscalp.errors import UserError

@@ -46,6 +46,7 @@ def summarized(
         "baselines": _baselines(evidence),
         "simulated": {"auc_attainable": evidence.auc_attainable},
         "backtest": asdict(evidence.backtest),
+        "anatomy": asdict(evidence.anatomy),
         "sizes": [asdict(row) for row in traded.sizes],
         "windows": [
             {

@@ -94,10 +94,29 @@ def _backtest(summary: Mapping[str, Any]) -> Iterator[str]:
         f"net {_figure(trades['mean_net_bps'], interval['mean_net_bps'], '+.2f')} bps; "
         f"Sharpe {trades['sharpe_undefined'] or sharpe}"
     )
+    yield from _anatomy(summary["anatomy"])
     for row in summary["sizes"]:
         yield (
             f"  at {row['contract']:<5g} a trade: net {row['net_pnl']:>+12,.2f}, "
             f"max drawdown {row['max_drawdown_quote']:>12,.2f} ({row['max_drawdown']:.2%})"
+        )
+
+
+def _anatomy(anatomy: Mapping[str, Any]) -> Iterator[str]:
+    """How the trades and the account got there."""
+    trades, drawdown = anatomy["trades"], anatomy["drawdown"]
+    yield (
+        f"  profit factor {_number(trades['profit_factor'], '.2f')}, "
+        f"expectancy {_number(trades['expectancy_quote'], '+,.2f')}, payoff {_number(trades['payoff_ratio'], '.2f')}; "
+        f"longest runs {trades['longest_win_streak']:,} wins, {trades['longest_loss_streak']:,} losses; "
+        f"exposure {anatomy['exposure']:.0%}, turnover {anatomy['turnover_per_day']:.1f} x capital a day"
+    )
+    if drawdown["start"]:
+        recovery = drawdown["recovery"]
+        yield (
+            f"  drawdown {drawdown['start'][:10]} .. {drawdown['trough'][:10]}, "
+            f"{f'back on {recovery[:10]}' if recovery else 'not recovered'} after {drawdown['length_days']:,.0f} days; "
+            f"longest under water {drawdown['longest_under_water_days']:,.0f} days"
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from botscalp import indicators
-from botscalp.backtest.engine import Backtest
+from botscalp.backtest.settings import Backtest
 from botscalp.backtest.result import PredictedBars, Result
 from botscalp.backtest.variants import SizeRow, buy_and_hold, size_table
 from botscalp.pipeline.panel import Panel

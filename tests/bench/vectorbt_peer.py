@@ -1,22 +1,11 @@
-"""The peers at the same work, each through the front door its own manual shows."""
+"""vectorbt at the same work, through the front door that its manual shows."""
 
-import importlib.util
-import os
-import warnings
 from typing import Any
 
 import numpy as np
 
 from botscalp.backtest import Backtest, PredictedBars
 from tests.oracles.vectorbt_oracle import Rows, quiet_vectorbt
-
-warnings.simplefilter("ignore")
-os.environ["TQDM_DISABLE"] = "1"  # backtesting.py draws a progress bar
-
-
-def installed(name: str) -> bool:
-    """Whether the package can be imported."""
-    return importlib.util.find_spec(name) is not None
 
 
 def vectorbt_identical(rows: Rows, rules: Backtest, engine: str) -> Any:
@@ -49,18 +38,22 @@ def vectorbt_identical(rows: Rows, rules: Backtest, engine: str) -> Any:
     )
 
 
-def vectorbt_plain(market: PredictedBars, thresholds: Any, rules: Backtest, engine: str) -> Any:
-    """What a user of vectorbt writes: signals at closes, stops as fractions. It does less: the entry bar is not watched."""
-    bars, p = market.bars, market.p
+def vectorbt_plain(market: PredictedBars, rules: Backtest, engine: str, **swept: Any) -> Any:
+    """What a user of vectorbt writes: signals at closes, stops as fractions. It does less: the entry bar is not watched.
+
+    `swept` holds the threshold, stop_atr and target_atr of each column; without them there is one, that of the rules.
+    """
+    bars, p = market.bars, market.p[:, None]
     open_, high, low, close, atr = (
         column[:, None] for column in (bars.open, bars.high, bars.low, bars.close, np.nan_to_num(market.atr))
     )
-    columns = np.broadcast_to(np.asarray(thresholds), (len(p), len(thresholds)))
-    long, short = p[:, None] > columns, p[:, None] < 1 - columns
+    threshold, stop_atr, target_atr = (
+        np.atleast_1d(swept.get(name, getattr(rules, name))) for name in ("threshold", "stop_atr", "target_atr")
+    )
     return quiet_vectorbt().Portfolio.from_signals(
         close,
-        entries=long & (atr > 0),
-        short_entries=short & (atr > 0),
+        entries=(p > threshold) & (atr > 0),
+        short_entries=(p < 1 - threshold) & (atr > 0),
         open=open_,
         high=high,
         low=low,
@@ -68,8 +61,8 @@ def vectorbt_plain(market: PredictedBars, thresholds: Any, rules: Backtest, engi
         fees=rules.taker_bps * 1e-4,
         slippage=(rules.slippage_bps or 0.0) * 1e-4,
         init_cash=rules.capital,
-        sl_stop=np.where(atr > 0, rules.stop_atr * atr / close, np.nan),
-        tp_stop=np.where(atr > 0, rules.target_atr * atr / close, np.nan),
+        sl_stop=np.where(atr > 0, stop_atr * atr / close, np.nan),
+        tp_stop=np.where(atr > 0, target_atr * atr / close, np.nan),
         freq="5min",
         engine=engine,
     )

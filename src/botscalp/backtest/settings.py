@@ -1,0 +1,194 @@
+"""How predictions are traded: when to enter, where to leave, what it costs and how much is at stake."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import numpy as np
+from annotated_types import Ge, Gt, Lt
+
+from botscalp.errors import UserError
+from botscalp.types import Count, NonNegative, NonNegativeInt, Positive
+
+if TYPE_CHECKING:
+    from botscalp.backtest.result import PredictedBars, Result
+
+BPS = 1e-4
+SIZES = ("notional", "contract", "equity_fraction", "volatility_target", "kelly_fraction")
+"""settings of which a trade needs exactly one"""
+BY_WINDOW = ("threshold", "stop_atr", "target_atr", "max_hold")
+"""settings that may change from window to window"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bracket:
+    """When to enter and where to leave, for one window; as in `Backtest`."""
+
+    threshold: float
+    stop_atr: float
+    target_atr: float
+    max_hold: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backtest:
+    """The backtest group. The fill rules, a bullet each: `kernel.py`."""
+
+    threshold: Annotated[float, Ge(0.5), Lt(1)]
+    """long when p > threshold, short when p < 1 - threshold"""
+    stop_atr: Positive
+    """stop distance from the fill, in ATRs of the signal bar"""
+    target_atr: Positive
+    """target distance from the fill, in ATRs of the signal bar"""
+    max_hold: Count
+    """bars a position is watched; it leaves at the open of the next one"""
+    atr_span: Count
+    """bars of Wilder's average; who calls `run` computes the ATR with it"""
+    select: Literal["none", "validation"]
+    """validation: each window's threshold and bracket are the best of `candidates` on the second half of its validation"""
+    candidates: Mapping[str, tuple[float, ...]]
+    """values of threshold, stop_atr, target_atr and max_hold to choose from; one that is left out stays as it is set"""
+
+    taker_bps: NonNegative
+    """fee per side on entries, stops, timeouts and the end of the data, in 0.01 % of the fill's notional"""
+    maker_bps: NonNegative
+    """fee per side on targets, in 0.01 % of the fill's notional"""
+    slippage_bps: NonNegative | None
+    """slippage of each market order in 0.01 % of its price; or slippage_ticks with tick"""
+    slippage_ticks: NonNegative | None
+    """slippage of each market order in ticks"""
+    spread_bps: NonNegative
+    """from bid to ask, in 0.01 % of the price; bars are then mid prices"""
+    funding: str | None
+    """a file of funding rates, or a pattern with {symbol}; who calls `run` loads it"""
+    latency_bars: NonNegativeInt
+    """bars that an entry order is late"""
+    finer: str | None
+    """a file of finer bars, or a pattern with {symbol}; who calls `run` loads it"""
+
+    tick: Positive | None
+    """price step, quote currency per base unit"""
+    round_prices: bool
+    """whether levels and fills lie on multiples of the tick, rounded against us"""
+    step: Positive | None
+    """size step in base units, rounded down to; None for any size"""
+    min_notional: NonNegative
+    """quote currency below which no order is sent"""
+
+    notional: Positive | None
+    """quote currency at stake per trade; or another of SIZES"""
+    contract: Positive | None
+    """base units per trade"""
+    equity_fraction: Positive | None
+    """notional as a fraction of equity"""
+    volatility_target: Positive | None
+    """fraction of equity that a move by one ATR of the signal bar wins or loses"""
+    kelly_fraction: Positive | None
+    """notional in Kelly's stakes of an even bet: times 2q - 1 of equity; goes with max_exposure"""
+    max_exposure: Positive | None
+    """entry notionals of all positions together, as a multiple of equity; None for no limit"""
+    cooldown_bars: NonNegativeInt
+    """bars after an exit whose closes do not signal"""
+    daily_loss_stop: Annotated[float, Gt(0), Lt(1)] | None
+    """loss of a UTC day, as a fraction of the equity it began with, after which it trades no more; None for no limit"""
+    capital: Positive
+    """quote currency that equity starts from"""
+
+    def __post_init__(self) -> None:
+        self._check_sizes()
+        self._check_prices()
+        self._check_candidates()
+
+    def _check_sizes(self) -> None:
+        given = {name: getattr(self, name) for name in SIZES if getattr(self, name) is not None}
+        if len(given) != 1:
+            shown = ", ".join(f"backtest.{name}={value}" for name, value in given.items()) or "all of them are null"
+            raise UserError(
+                f"backtest.{next(iter(given), SIZES[0])}",
+                next(iter(given.values()), None),
+                f"a trade needs one size: {shown}",
+                f"set one of {', '.join(SIZES)} and the others null",
+            )
+        if self.kelly_fraction is not None and self.max_exposure is None:
+            raise UserError(
+                "backtest.max_exposure",
+                None,
+                f"Kelly's stake (backtest.kelly_fraction={self.kelly_fraction}) needs a cap",
+                "set backtest.max_exposure to a multiple of equity, e.g. 1",
+            )
+
+    def _check_prices(self) -> None:
+        if (self.slippage_bps is None) == (self.slippage_ticks is None):
+            raise UserError(
+                "backtest.slippage_bps",
+                self.slippage_bps,
+                f"slippage needs one unit, and backtest.slippage_ticks={self.slippage_ticks}",
+                "set either backtest.slippage_bps or backtest.slippage_ticks (with backtest.tick), the other null",
+            )
+        if (self.tick is not None) != (self.slippage_ticks is not None or self.round_prices):
+            raise UserError(
+                "backtest.tick",
+                self.tick,
+                f"ticks need their price, and backtest.slippage_ticks={self.slippage_ticks}, "
+                f"backtest.round_prices={str(self.round_prices).lower()}",
+                "set backtest.tick with slippage_ticks or round_prices=true, or null without them",
+            )
+        if self.spread_bps >= 2 / BPS:
+            raise UserError("backtest.spread_bps", self.spread_bps, "the bid would be below 0", "give less than 20,000")
+
+    def _check_candidates(self) -> None:
+        for name, values in self.candidates.items():
+            if name not in BY_WINDOW or not values:
+                raise UserError(
+                    f"backtest.candidates.{name}",
+                    list(values),
+                    "no values to choose from" if name in BY_WINDOW else "is not chosen by window",
+                    f"give a list of values of {', '.join(BY_WINDOW)}",
+                )
+            for value in values:
+                _check_bracket(name, value)
+        if self.select == "validation" and not self.candidates:
+            raise UserError(
+                "backtest.candidates", "{}", "nothing to choose from", "list values of threshold, stop_atr, ..."
+            )
+
+    @property
+    def plain(self) -> bool:
+        """Whether all that needs an account is off: the kernel then takes its shortest way."""
+        return (
+            self.equity_fraction is self.volatility_target is self.kelly_fraction is self.max_exposure is None
+            and self.daily_loss_stop is self.step is None
+            and not (self.spread_bps or self.latency_bars or self.round_prices or self.min_notional or self.cooldown_bars)
+        )
+
+    @property
+    def bracket(self) -> Bracket:
+        """What holds where no window has its own."""
+        return Bracket(**{name: getattr(self, name) for name in BY_WINDOW})
+
+    def run(self, market: "Sequence[PredictedBars]", by_window: Sequence[Bracket] | None = None) -> "Result":
+        """Trade all symbols on one account, over the whole of their bars.
+
+        Args:
+            by_window: the bracket of each window, by the numbers in `PredictedBars.window`.
+        """
+        from botscalp.backtest.engine import run
+
+        return run(self, market, by_window)
+
+
+def _check_bracket(name: str, value: float) -> None:
+    """Refuse a candidate that `Backtest` would refuse as a setting."""
+    fits = {
+        "threshold": 0.5 <= value < 1,
+        "stop_atr": value > 0,
+        "target_atr": value > 0,
+        "max_hold": value >= 1 and value == int(value),
+    }
+    if not (np.isfinite(value) and fits[name]):
+        raise UserError(
+            f"backtest.candidates.{name}",
+            value,
+            "is out of range",
+            "thresholds lie in [0.5, 1), distances above 0, max_hold is a whole number of bars",
+        )
