@@ -17,7 +17,7 @@ def reference_run(rules: Backtest, market: PredictedBars, bug: str | None = None
     bars = market.bars
     columns = (bars.open, bars.high, bars.low, bars.close, market.p, market.atr)
     rows = zip(*(column.tolist() for column in columns), strict=True)
-    reference = Reference(rules, dict(zip(bars.number.tolist(), (Bar(*row) for row in rows), strict=True)), bug)
+    reference = Reference(rules, dict(zip(bars.number.tolist(), (Bar(*row) for row in rows), strict=True)), bug=bug)
     reference.run()
     return reference
 

@@ -100,7 +100,7 @@ def referred(rules: Backtest, market: PredictedBars, bug: str | None) -> Played:
     bars = market.bars
     columns = (bars.open, bars.high, bars.low, bars.close, market.p, market.atr)
     rows = zip(*(column.tolist() for column in columns), strict=True)
-    reference = Reference(rules, {row: Bar(*values) for row, values in enumerate(rows)}, bug)
+    reference = Reference(rules, {row: Bar(*values) for row, values in enumerate(rows)}, bug=bug)
     reference.run()
     trades = [asdict(trade) | {"reason": REASONS.index(trade.reason)} for trade in reference.trades]
     names = [name for name in Played.__dataclass_fields__ if name != "equity_quote"]
