@@ -125,7 +125,9 @@ def _bars(predicted: PredictedBars) -> dict[int, Bar]:
         rows[number] = Bar(*prices, float(predicted.p[t]), float(predicted.atr[t]), int(predicted.window[t]))
     if predicted.finer is not None:
         finer = predicted.finer
-        for time_ns, high, low in zip(finer.open_time_ns.tolist(), finer.high.tolist(), finer.low.tolist(), strict=True):
+        for time_ns, high, low in zip(
+            finer.open_time_ns.tolist(), finer.high.tolist(), finer.low.tolist(), strict=True
+        ):
             bar = rows[time_ns // bars.interval_ns]
             bar.finer = (*bar.finer, (high, low))
     return rows

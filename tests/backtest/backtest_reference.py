@@ -159,9 +159,7 @@ class Reference:
         self.bug = bug
         self.by_window = by_window
         self.bars_a_day = bars_a_day
-        self.symbols = [
-            Symbol(i, bars, funding[i] if funding else {}) for i, bars in enumerate(markets)
-        ]
+        self.symbols = [Symbol(i, bars, funding[i] if funding else {}) for i, bars in enumerate(markets)]
         self.trades: list[Trade] = []
         self.equity: dict[int, float] = {}
         self.day = -1
@@ -220,9 +218,9 @@ class Reference:
             if order is not None and (order.due <= number or self.bug == "an order is never late"):
                 symbol.order = None
                 self.enter(symbol, number, bar, order)
-                if self.bug == "funding is paid by who has just entered" and symbol.position is not None:
-                    if number in symbol.funding:
-                        self.charge(symbol, symbol.position, number)
+                too_early = self.bug == "funding is paid by who has just entered" and number in symbol.funding
+                if too_early and symbol.position is not None:
+                    self.charge(symbol, symbol.position, number)
             return
         quote = self.quote(bar.open, -position.side)
         if self.bug == "stops see the middle of the spread":
@@ -417,7 +415,8 @@ class Reference:
             taken = sum(rival.notional for rival in order.rivals)
             if self.bug == "exposure forgets other symbols":
                 taken = 0.0
-            room = (rules.max_exposure * order.equity - taken) / price
+            whole = rules.max_exposure * order.equity
+            room = (whole - taken) / price if whole - taken > whole / 1e9 else 0.0
             if self.bug == "exposure refuses instead of cutting" and size > room:
                 return 0.0
             size = min(size, room)

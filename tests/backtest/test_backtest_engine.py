@@ -13,7 +13,7 @@ from backtest_cases import backtest, noise, predicted_bars
 from omegaconf import OmegaConf
 from pydantic import TypeAdapter, ValidationError
 
-from botscalp.backtest import Backtest, buy_and_hold, size_table, summarize
+from botscalp.backtest import Backtest, Funding, buy_and_hold, size_table, summarize
 from botscalp.errors import UserError
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "backtest"
@@ -35,6 +35,15 @@ def option(name: str) -> dict[str, Any]:
         ({"slippage_bps": 1.0, "slippage_ticks": 1.0, "tick": 0.1}, "backtest.slippage_bps"),
         ({"slippage_ticks": 1.0}, "backtest.tick"),
         ({"tick": 0.1}, "backtest.tick"),
+        ({"round_prices": True}, "backtest.tick"),
+        ({"contract": 1.0, "equity_fraction": 0.1}, "backtest.contract"),
+        ({"kelly_fraction": 0.5}, "backtest.max_exposure"),
+        ({"spread_bps": 20_000.0}, "backtest.spread_bps"),
+        ({"candidates": {"taker_bps": (1.0,)}}, "backtest.candidates.taker_bps"),
+        ({"candidates": {"threshold": (0.4,)}}, "backtest.candidates.threshold"),
+        ({"candidates": {"max_hold": (2.5,)}}, "backtest.candidates.max_hold"),
+        ({"candidates": {"stop_atr": ()}}, "backtest.candidates.stop_atr"),
+        ({"select": "validation", "candidates": {}}, "backtest.candidates"),
     ],
 )
 def test_settings_that_contradict_each_other_name_their_key(changed: dict[str, float | None], key: str) -> None:
@@ -114,7 +123,9 @@ def test_one_kernel_is_compiled_whatever_comes_in() -> None:
     backtest(notional=1000, capital=10_000, stop_atr=1).run([market])
     strided = predicted_bars([QUIET] * 8, [0.9] * 8, 1.0)
     backtest().run([replace(strided, p=strided.p[::-1].astype(np.float32), atr=np.repeat(1.0, 16)[::2])])
-    assert len(run_nb.signatures) == 1
+    backtest(cooldown_bars=1).run([market, strided])
+    backtest(latency_bars=2, funding="x").run([replace(market, funding=Funding(np.array([0]), np.array([0.1])))])
+    assert len(run_nb.signatures) == 2  # one of them for accounts
 
 
 def test_size_table_is_linear_in_the_contract() -> None:

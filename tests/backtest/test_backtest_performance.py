@@ -9,8 +9,8 @@ import pytest
 from backtest_cases import FIRST, INTERVAL_NS, backtest, noise
 
 from botscalp.backtest import Result, Summary, mean_net_bps, summarize
-from botscalp.backtest.records import END, STOP, TARGET, TIMEOUT, TRADE, Trades
 from botscalp.backtest.performance import max_drawdown, sharpe_ratio, utc_day_returns
+from botscalp.backtest.records import END, STOP, TARGET, TIMEOUT, TRADE, Trades
 
 DAY_NS = 86_400_000_000_000
 MONDAY_NS = FIRST * INTERVAL_NS

@@ -6,6 +6,7 @@ Rows are those of all symbols' columns one after another; symbol s owns rows fir
 """
 
 import numpy as np
+from numpy.typing import NDArray
 
 from botscalp.backtest.lanes import LANES, fill, first_signal
 from botscalp.compiled import njit
@@ -14,6 +15,8 @@ from botscalp.types import Float64, Int64
 DAY_NS = 86_400_000_000_000
 DAY, START, LAST, LOST = 0, 1, 2, 3
 """Fields of `day_state`: the UTC day, the account's equity as it began, at the last close, and whether too much is lost."""
+DUST = 1e-9
+"""of the allowed exposure: less than that is what rounding left over, and no order"""
 SLACK = 1e-6
 """of a tick or a step: a price that lies on the grid but for its last bits stays where it is"""
 
@@ -69,7 +72,7 @@ def see_days_nb(
             if seen_S[s] < first_row_S[s + 1]:
                 close_ns = min(close_ns, open_time_ns[seen_S[s]] + interval_ns)
         if close_ns > now_ns:
-            return day_state[LOST] > 0.0
+            return bool(day_state[LOST] > 0.0)
         see_nb(open_time_ns, interval_ns, first_row_S, seen_S, close_ns)
         equity = equity_nb(first_row_S, seen_S, pnl_quote, capital_quote)
         day = close_ns // DAY_NS
@@ -113,7 +116,7 @@ def stop_first_nb(
 
 @njit(cache=True)
 def next_signal_nb(
-    p: Float64, t: int, end: int, brackets: np.void, bracket_S: Int64, s: int, pnl_quote: Float64, cash: float
+    p: Float64, t: int, end: int, brackets: NDArray[np.void], bracket_S: Int64, s: int, pnl_quote: Float64, cash: float
 ) -> int:
     """The symbol's first row from t on that signals under its window's threshold, `end` if none does.
 
@@ -135,7 +138,7 @@ def next_signal_nb(
                 row += one
         if row < until:
             pnl_quote[row] = cash
-            return np.int64(row)
+            return int(row)
         if until == np.uint64(end):
             return end
         bracket_S[s] += 1
@@ -158,11 +161,15 @@ def size_nb(terms: np.void, equity: float, taken_quote: float, price: float, atr
     `taken_quote` is the notional of the positions and orders that the account holds.
     """
     stake = (
-        terms["equity_fraction"] + terms["volatility_target"] * price / atr + terms["kelly_fraction"] * abs(2.0 * p - 1.0)
+        terms["equity_fraction"]
+        + terms["volatility_target"] * price / atr
+        + terms["kelly_fraction"] * abs(2.0 * p - 1.0)
     )
     size: float = terms["contract_base"] + (terms["notional_quote"] + stake * equity) / price
     if terms["max_exposure"] < np.inf:
-        size = min(size, (terms["max_exposure"] * equity - taken_quote) / price)
+        most = terms["max_exposure"] * equity
+        rest = most - taken_quote
+        size = min(size, rest / price) if rest > DUST * most else 0.0
     if terms["step"] > 0.0:
         size = on_grid_nb(size, terms["step"], terms["steps_a_unit"], False)
     return size if size * price >= terms["min_notional_quote"] else 0.0

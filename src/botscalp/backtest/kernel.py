@@ -59,6 +59,7 @@ Constants come in as arguments. `sweep_kernel.py` repeats the plain rules for ma
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from botscalp.backtest.account_kernel import (
     earliest_nb,
@@ -101,7 +102,7 @@ def run_nb(
     p: Float64,
     atr: Float64,
     interval_ns: int,
-    brackets: np.void,
+    brackets: NDArray[np.void],
     terms: np.void,
     account: Account | None,
     trades: Trades,
@@ -138,10 +139,14 @@ def run_nb(
         finer_time_ns, finer_high, finer_low = account.finer_time_ns, account.finer_high, account.finer_low
         finer_first_S = account.finer_first_S
         symbols = len(first_row_S) - 1
-        half_spread, tick, step = terms["half_spread"], terms["tick"], terms["step"]
+        half_spread, tick = terms["half_spread"], terms["tick"]
         seen_S, row_S = first_row_S[:-1].copy(), first_row_S[:-1].copy()
         cash_S, exposure_S = np.zeros(symbols), np.zeros(symbols)
-        known_S, bracket_S, out_ns_S = np.zeros(symbols, np.bool_), np.zeros(symbols, np.int64), np.zeros(symbols, np.int64)
+        known_S, bracket_S, out_ns_S = (
+            np.zeros(symbols, np.bool_),
+            np.zeros(symbols, np.int64),
+            np.zeros(symbols, np.int64),
+        )
         charge_S = np.searchsorted(funding_row, first_row_S[:-1])
         for later in range(1, symbols):
             while brackets[bracket_S[later]]["until"] <= first_row_S[later]:
@@ -187,7 +192,15 @@ def run_nb(
             if not 0.0 < atr[t] < np.inf:
                 continue
             if terms["daily_loss_stop"] < np.inf and see_days_nb(
-                open_time_ns, interval_ns, first_row_S, seen_S, now_ns, pnl_quote, capital, terms["daily_loss_stop"], day_state
+                open_time_ns,
+                interval_ns,
+                first_row_S,
+                seen_S,
+                now_ns,
+                pnl_quote,
+                capital,
+                terms["daily_loss_stop"],
+                day_state,
             ):
                 continue
             e, due_ns = t + one, now_ns + terms["latency_bars"] * interval_ns

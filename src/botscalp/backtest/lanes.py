@@ -11,10 +11,11 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba import types
-from numba.extending import intrinsic
+from numba import extending, types
 
 LANES = 16
+
+intrinsic: Any = extending.intrinsic
 
 _FLOATS = ir.VectorType(ir.DoubleType(), LANES)
 _INDEX = ir.IntType(32)

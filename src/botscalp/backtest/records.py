@@ -25,7 +25,9 @@ TERMS = np.dtype(
         *((name, np.float64) for name in ("notional_quote", "contract_base", "capital_quote")),
         # Read only where there is an account: see `Account` in kernel.py.
         *((name, np.float64) for name in ("equity_fraction", "volatility_target", "kelly_fraction")),
-        *((name, np.float64) for name in ("max_exposure", "daily_loss_stop")),  # of equity; infinite where there is none
+        *(
+            (name, np.float64) for name in ("max_exposure", "daily_loss_stop")
+        ),  # of equity; infinite where there is none
         ("half_spread", np.float64),  # of the price
         *((name, np.float64) for name in ("tick", "ticks_a_unit")),  # 0 where prices are not rounded
         *((name, np.float64) for name in ("step", "steps_a_unit", "min_notional_quote")),

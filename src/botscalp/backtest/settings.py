@@ -158,7 +158,9 @@ class Backtest:
         return (
             self.equity_fraction is self.volatility_target is self.kelly_fraction is self.max_exposure is None
             and self.daily_loss_stop is self.step is None
-            and not (self.spread_bps or self.latency_bars or self.round_prices or self.min_notional or self.cooldown_bars)
+            and not (
+                self.spread_bps or self.latency_bars or self.round_prices or self.min_notional or self.cooldown_bars
+            )
         )
 
     @property

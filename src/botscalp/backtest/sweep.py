@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from botscalp.backtest.engine import Columns, brackets_of, column, rows_at, terms_of
-from botscalp.backtest.settings import BPS, Backtest
 from botscalp.backtest.performance import (
     DAYS_PER_YEAR,
     MIN_SHARPE_DAYS,
@@ -18,6 +17,7 @@ from botscalp.backtest.performance import (
     sharpe_half_width,
 )
 from botscalp.backtest.result import PredictedBars
+from botscalp.backtest.settings import BPS, Backtest
 from botscalp.types import Float64, Int64
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ def sweep(market: Sequence[PredictedBars], base: Backtest, grid: Mapping[str, Se
     assert not unknown, f"no settings of a grid: {unknown}"
     for name, values in grid.items():
         for value in values:
-            replace(base, **{name: value})
+            _changed(base, {name: value})
     combinations = list(product(*grid.values()))
     settings = {
         name: np.array(values, float) for name, values in zip(grid, zip(*combinations, strict=True), strict=True)
@@ -72,8 +72,12 @@ def sweep(market: Sequence[PredictedBars], base: Backtest, grid: Mapping[str, Se
             market[0], {name: _filled(base, name, settings, len(combinations)) for name in (*PLAIN, "tick")}
         )
     else:
-        figures = _each(columns, [replace(base, **dict(zip(grid, values, strict=True))) for values in combinations])
+        figures = _each(columns, [_changed(base, dict(zip(grid, values, strict=True))) for values in combinations])
     return pd.DataFrame(settings | figures)
+
+
+def _changed(base: Backtest, values: Mapping[str, Any]) -> Backtest:
+    return replace(base, **values)
 
 
 def _filled(base: Backtest, name: str, settings: Mapping[str, Float64], count: int) -> Float64:

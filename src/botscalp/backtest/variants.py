@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from botscalp.backtest.settings import Backtest
 from botscalp.backtest.performance import summarize
 from botscalp.backtest.result import PredictedBars, Result
+from botscalp.backtest.settings import Backtest
 
 
 @dataclass(frozen=True, kw_only=True)

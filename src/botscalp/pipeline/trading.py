@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from botscalp import indicators
-from botscalp.backtest.settings import Backtest
 from botscalp.backtest.result import PredictedBars, Result
+from botscalp.backtest.settings import Backtest
 from botscalp.backtest.variants import SizeRow, buy_and_hold, size_table
 from botscalp.pipeline.panel import Panel
 from botscalp.pipeline.predictions import Predictions
