@@ -44,10 +44,12 @@ KEYS = {
     "calibration=temperature": "",
     "calibration=beta": "",
     "calibration=isotonic": "",
-    "backtest=default": "threshold stop_atr target_atr max_hold atr_span taker_bps maker_bps slippage_bps "
-    "slippage_ticks tick notional contract capital",
-    "backtest=a10g_2025": "threshold stop_atr target_atr max_hold atr_span taker_bps maker_bps slippage_bps "
-    "slippage_ticks tick notional contract capital",
+    "backtest=default": "threshold stop_atr target_atr max_hold atr_span select candidates taker_bps maker_bps slippage_bps "
+    "slippage_ticks spread_bps funding latency_bars finer tick round_prices step min_notional notional contract "
+    "equity_fraction volatility_target kelly_fraction max_exposure cooldown_bars daily_loss_stop capital",
+    "backtest=a10g_2025": "threshold stop_atr target_atr max_hold atr_span select candidates taker_bps maker_bps slippage_bps "
+    "slippage_ticks spread_bps funding latency_bars finer tick round_prices step min_notional notional contract "
+    "equity_fraction volatility_target kelly_fraction max_exposure cooldown_bars daily_loss_stop capital",
     "verdict=default": "min_trades min_days max_decay suspicious_auc suspicious_accuracy suspicious_sharpe "
     "suspicious_saturation",
     "tracking=mlflow": "",
@@ -163,7 +165,7 @@ def test_every_option_begins_with_what_it_is_and_explains_its_values(path: Path)
     assert lines[0].startswith("# ")
     if path.parent.name in GROUPS and "defaults:" not in lines:
         bare = [line for line in lines if ": " in line and "#" not in line and not line.startswith("_target_")]
-        said_once = {"test:", "step:", "capital:"}
+        said_once = {"test:", "step:", "capital:", "threshold:", "stop_atr:", "target_atr:"}
         assert [line for line in bare if line.split()[0] not in said_once] == []
 
 

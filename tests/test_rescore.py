@@ -18,11 +18,13 @@ from botscalp.backtest import PredictedBars, summarize, sweep
 from botscalp.errors import UserError
 from botscalp.indicators import atr
 from botscalp.options import described
-from botscalp.pipeline.rescoring import predicted_market, read_predictions
+from botscalp.pipeline.market import Market
+from botscalp.pipeline.scores import read_scores
 
 ROOT = Path(__file__).resolve().parents[1]
 FIRST, LAST = 1_000, 11_000
 """bars of the test range; the predictions begin later and end sooner"""
+WINDOW = 0
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +47,7 @@ def run_folder(tmp_path: Path, market: PredictedBars) -> Path:
         tmp_path / "bars.parquet"
     )
     known = ~np.isnan(market.p)
-    predictions = {"open_time": times[known], "symbol": "BTCUSDT", "window": 3, "p": market.p[known]}
+    predictions = {"open_time": times[known], "symbol": "BTCUSDT", "window": WINDOW, "p": market.p[known]}
     pd.DataFrame(predictions).to_parquet(folder / "predictions.parquet")
     test = [str(times[FIRST]), str(times[LAST])]
     (folder / "summary.json").write_text(json.dumps({"windows": [{"test": test}]}))
@@ -66,7 +68,7 @@ def in_test_range(market: PredictedBars) -> PredictedBars:
     """The bars of the test range."""
     inside = slice(FIRST, LAST)
     return PredictedBars(
-        bars=market.bars[inside], p=market.p[inside], atr=market.atr[inside], window=np.full(LAST - FIRST, 3)
+        bars=market.bars[inside], p=market.p[inside], atr=market.atr[inside], window=np.full(LAST - FIRST, WINDOW)
     )
 
 
@@ -81,10 +83,12 @@ def test_a_run_under_another_setting(run_folder: Path, market: PredictedBars) ->
     assert done.returncode == 0, done.stderr
     folder = Path(done.stdout.splitlines()[-1])
     stored = json.loads((folder / "backtest.json").read_text())
-    assert stored == {"trials": 1, "backtest": figures(backtest(taker_bps=3.0, threshold=0.6), in_test_range(market))}
+    assert stored["backtest"] == figures(backtest(taker_bps=3.0, threshold=0.6), in_test_range(market))
+    assert stored["trials"] == 1 and stored["brackets"] is None
+    assert stored["anatomy"]["trades"]["longest_loss_streak"] > 1
     trades = pd.read_parquet(folder / "trades.parquet")
     assert len(trades) == stored["backtest"]["trades"] > 50
-    assert (trades.window == 3).all()
+    assert (trades.window == WINDOW).all()
 
 
 @pytest.mark.slow
@@ -142,14 +146,16 @@ def test_refusals_name_the_key(run_folder: Path, words: tuple[str, ...], message
 
 def test_the_work_takes_less_than_a_second(run_folder: Path, market: PredictedBars) -> None:
     """Reading, matching, and 100 settings; imports and compilation aside."""
-    bars = (market.bars,)
-    table = read_predictions(run_folder / "predictions.parquet")
     grid = {"threshold": np.linspace(0.52, 0.6, 10).tolist(), "stop_atr": np.linspace(0.5, 3, 10).tolist()}
-    sweep(predicted_market(table, bars, backtest(), None), backtest(), grid)
+
+    def work() -> None:
+        scores = read_scores(run_folder / "predictions.parquet", (market.bars,))
+        span_ns = (int(scores.open_time_ns[0]), int(scores.open_time_ns[-1]) + 1)
+        sweep(Market.load((market.bars,), backtest()).predicted(scores, span_ns, np.zeros(1, int)), backtest(), grid)
+
+    work()
     started = time.perf_counter()
-    sweep(
-        predicted_market(read_predictions(run_folder / "predictions.parquet"), bars, backtest(), None), backtest(), grid
-    )
+    work()
     assert time.perf_counter() - started < 1
 
 
@@ -168,4 +174,4 @@ def test_predictions_that_cannot_be_traded(
 ) -> None:
     changed(pd.read_parquet(run_folder / "predictions.parquet")).to_parquet(tmp_path / "changed.parquet")
     with pytest.raises(UserError, match=problem):
-        predicted_market(read_predictions(tmp_path / "changed.parquet"), (market.bars,), backtest(), None)
+        read_scores(tmp_path / "changed.parquet", (market.bars,))

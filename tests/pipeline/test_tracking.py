@@ -15,7 +15,15 @@ from runs import TINY, Run, quiet_libraries, walk
 
 from botscalp.errors import Interrupted, UserError
 from botscalp.pipeline import tracking
-from botscalp.pipeline.tracking import MlflowTracking, NoTracking, TrackedWindow, open_store
+from botscalp.pipeline.tracking import (
+    MlflowTracking,
+    NewRun,
+    NoTracking,
+    TrackedWindow,
+    Trial,
+    open_store,
+    trials_on,
+)
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -243,19 +251,22 @@ def test_a_study_that_was_deleted_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_nothing_is_recorded_without_tracking(tmp_path: Path) -> None:
-    with NoTracking().run(store=tmp_path, study="s", name="n", params={}, tags={}, config=tmp_path / "none") as run:
+    trial = Trial(count=1, market="file BTCUSDT", test_ns=(0, 1))
+    new = NewRun(store=tmp_path, study="s", name="n", params={}, tags={}, trial=trial, config=tmp_path / "none")
+    with NoTracking().run(new) as run:
         run.log_window(TrackedWindow(index=0, test_start_ns=0, name="w", history=[], metrics={}))
         run.log_result({}, {}, tmp_path)
-    assert run.location is None and list(tmp_path.iterdir()) == []
+    assert run.location is None and run.trials is None and list(tmp_path.iterdir()) == []
 
 
 START = """
 import sys
 from pathlib import Path
-from botscalp.pipeline.tracking import MlflowTracking
+from botscalp.pipeline.tracking import MlflowTracking, NewRun, Trial
 files = Path(sys.argv[3])
 job = {"study": sys.argv[2], "name": "n", "params": {"seed": "1"}, "tags": {}, "config": files / "config.yaml"}
-with MlflowTracking().run(store=Path(sys.argv[1]), **job) as run:
+job["trial"] = Trial(count=1, market="file BTCUSDT", test_ns=(0, 1))
+with MlflowTracking().run(NewRun(store=Path(sys.argv[1]), **job)) as run:
     run.log_result({"test/auc": 0.5}, {"verdict": "REJECTED"}, files)
 """
 

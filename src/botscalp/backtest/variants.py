@@ -2,12 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
 from botscalp.backtest.performance import summarize
 from botscalp.backtest.result import PredictedBars, Result
-from botscalp.backtest.settings import Backtest
+from botscalp.backtest.settings import SIZES, Backtest, Bracket
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +25,19 @@ class SizeRow:
     max_drawdown_quote: float
 
 
-def size_table(backtest: Backtest, market: Sequence[PredictedBars], contracts: Sequence[float]) -> list[SizeRow]:
+def size_table(
+    backtest: Backtest,
+    market: Sequence[PredictedBars],
+    contracts: Sequence[float],
+    by_window: Sequence[Bracket] | None = None,
+) -> list[SizeRow]:
     """The backtest run again at each contract (base units), all else equal."""
-    return [_size_row(replace(backtest, contract=contract, notional=None), market) for contract in contracts]
+    sizes: dict[str, Any] = dict.fromkeys(SIZES)
+    return [_size_row(replace(backtest, **sizes | {"contract": one}), market, by_window) for one in contracts]
 
 
-def _size_row(backtest: Backtest, market: Sequence[PredictedBars]) -> SizeRow:
-    result = backtest.run(market)
+def _size_row(backtest: Backtest, market: Sequence[PredictedBars], by_window: Sequence[Bracket] | None) -> SizeRow:
+    result = backtest.run(market, by_window)
     summary = summarize(result.records, result.close_time_ns, result.equity_quote, result.capital_quote)
     assert backtest.contract is not None
     return SizeRow(
@@ -51,9 +58,11 @@ def buy_and_hold(backtest: Backtest, market: Sequence[PredictedBars]) -> Result:
     """
     longest = max(int(np.ptp(predicted.bars.number)) + 1 for predicted in market)
     forever = replace(backtest, stop_atr=np.inf, target_atr=np.inf, max_hold=longest)
-    return forever.run([_always_up(predicted) for predicted in market])
+    return forever.run(
+        [_always_up(predicted, needs_atr=backtest.volatility_target is not None) for predicted in market]
+    )
 
 
-def _always_up(predicted: PredictedBars) -> PredictedBars:
+def _always_up(predicted: PredictedBars, *, needs_atr: bool) -> PredictedBars:
     p = np.where(np.isnan(predicted.p), np.nan, 1.0)
-    return replace(predicted, p=p, atr=np.ones(len(p)))
+    return replace(predicted, p=p, atr=predicted.atr if needs_atr else np.ones(len(p)))

@@ -96,7 +96,7 @@ class FileSource:
     def _load(self, symbol: str) -> Bars:
         path = Path(expanduser(self.path.replace("{symbol}", symbol)))
         _warn_of_another_symbol(path, symbol)
-        whole = _bars(_table(path), symbol, path)
+        whole = _bars(table_of(path), symbol, path)
         bars = clipped(whole, *self._range_ns())
         if not len(bars):
             span = f"{time_text(int(whole.open_time_ns[0]))} to {time_text(int(whole.close_time_ns[-1]))}"
@@ -119,7 +119,7 @@ def _warn_of_another_symbol(path: Path, symbol: str) -> None:
         logger.warning("%s is loaded as %s: if it is not, set data.symbols=[%s]", path.name, symbol, named[0])
 
 
-def _table(path: Path) -> "pd.DataFrame":
+def table_of(path: Path) -> "pd.DataFrame":
     """The file's rows as they stand, its columns named."""
     import pandas as pd
 
@@ -174,17 +174,17 @@ def _bars(table: "pd.DataFrame", symbol: str, path: Path) -> Bars:
             names = ", ".join(map(str, table.columns))
             remedy = f"name it {column}" + (", or one of " + ", ".join(spellings[1:]) if spellings[1:] else "")
             raise UserError("data.path", path, f"has no column {column}; its columns are: {names}", remedy)
-    open_time_ns = _times_ns(columns.pop("open_time"), path)
+    open_time_ns = times_ns(columns.pop("open_time"), path)
     bars = Bars(
         symbol=symbol,
         interval_ns=inferred_interval_ns(open_time_ns, key="data.path", value=path),
         open_time_ns=open_time_ns,
-        **{name: _numbers(column, path) for name, column in columns.items()},
+        **{name: numbers(column, path) for name, column in columns.items()},
     )
     return checked(bars, key="data.path", value=path)
 
 
-def _times_ns(column: "pd.Series", path: Path) -> Int64:
+def times_ns(column: "pd.Series", path: Path) -> Int64:
     """Datetimes, ISO 8601 text (UTC unless stated), or integers since 1970 in s, ms, us or ns, told by magnitude."""
     import pandas as pd
 
@@ -214,16 +214,17 @@ def _times_ns(column: "pd.Series", path: Path) -> Int64:
     return stamps.astype(np.int64) * np.int64(10 ** (9 - 3 * int(unit[0])))
 
 
-def _numbers(column: "pd.Series", path: Path) -> Float64:
+def numbers(column: "pd.Series", path: Path) -> Float64:
+    """The column as float64; NaN where a cell is empty."""
     import pandas as pd
 
-    numbers = pd.to_numeric(column, errors="coerce")
-    text = (numbers.isna() & column.notna()).to_numpy()
+    values = pd.to_numeric(column, errors="coerce")
+    text = (values.isna() & column.notna()).to_numpy()
     if text.any():
         row = int(text.argmax())
         problem = f"row {row}, counted from 0: {column.name} '{column.iloc[row]}' is no number"
         raise UserError("data.path", path, problem, "write plain numbers, without units or thousands separators")
-    return np.ascontiguousarray(numbers.to_numpy(dtype=np.float64, na_value=np.nan))
+    return np.ascontiguousarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
 def _what_exists_near(path: Path) -> str:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from botscalp.backtest.anatomy import Anatomy, anatomy
+from botscalp.backtest.anatomy import Anatomy, anatomy, positions_ns
 from botscalp.backtest.performance import Summary, summarize
 from botscalp.backtest.result import Result
 from botscalp.pipeline.panel import Panel
 from botscalp.pipeline.predictions import Predictions, concatenated
-from botscalp.pipeline.trading import Traded
+from botscalp.pipeline.trading import ModelPredictions, Traded
 from botscalp.pipeline.window import FittedWindow
 from botscalp.statistics import intervals
 from botscalp.statistics.intervals import Interval
@@ -57,9 +57,8 @@ class Evidence:
 
 
 def weigh(
-    predictions: Predictions,
-    validation: Predictions,
-    baselines: Mapping[str, Predictions],
+    model: ModelPredictions,
+    baselines: Mapping[str, ModelPredictions],
     traded: Traded,
     *,
     auc_attainable: float | None,
@@ -69,12 +68,14 @@ def weigh(
     """Compute every figure, once, on the concatenation of all windows.
 
     Args:
-        validation: second halves of validation, whose raw probabilities have not seen their labels.
-        baselines: other forecasts of the same rows.
+        model: predictions of the test ranges, and of second halves of validation, whose raw probabilities have not seen their labels.
+        baselines: other models' predictions of the same rows.
         auc_attainable: AUC of the true probabilities on the same rows, where they are known.
         span_bars: the label's span; it decides how far rows depend on each other.
         seed: of the simulated null band.
     """
+    predictions, validation = model.test, model.validation
+    others = {name: baseline.test for name, baseline in baselines.items()}
     interval_ns = traded.result.market[0].bars.interval_ns
     cluster_ns = intervals.cluster_ns_of(span_bars * interval_ns)
     backtest = _summary(traded.result)
@@ -92,7 +93,7 @@ def weigh(
         "val/auc_decay": _decay(predictions, validation, cluster_ns),
         **_trade_estimates(traded.result, backtest, predictions, span_bars, cluster_ns),
     }
-    for name, other in baselines.items():
+    for name, other in others.items():
         assert np.array_equal(other.row, predictions.row), "baselines predict the same rows"
         gain = _minus(metrics["auc"], _metrics(other, other.p, rows)["auc"])
         interval = intervals.auc_difference_interval(p, other.p[rows], label, time_ns, cluster_ns)
@@ -107,7 +108,7 @@ def weigh(
         estimates=estimates,
         backtest=backtest,
         anatomy=anatomy(traded.result),
-        baseline_metrics={name: _metrics(other, other.p, rows) for name, other in baselines.items()},
+        baseline_metrics={name: _metrics(other, other.p, rows) for name, other in others.items()},
         baseline_backtests={name: _summary(other) for name, other in traded.baselines.items()},
         share_up=float(label.mean()),
         ece_band=intervals.ece_null_band(p, seed=seed, span_bars=span_bars),
@@ -167,7 +168,7 @@ def _trade_estimates(
 ) -> dict[str, Estimate]:
     """Figures of trades, in bps of the entry's notional."""
     records = result.records
-    entry_ns = _entry_time_ns(result)
+    entry_ns, _ = positions_ns(result)
     costs = records["slippage_quote"] + records["fees_quote"] + records["funding_quote"]
     to_bps = 1e4 / (records["size_base"] * records["entry_price"])
     gross, costs = records["gross_quote"] * to_bps, costs * to_bps
@@ -190,15 +191,6 @@ def _excess(few: Float64, many: Float64) -> Estimate:
     value = float(few.mean() - many.mean())
     half = 3 * float(np.sqrt(few.var(ddof=1) / len(few) + many.var(ddof=1) / len(many)))
     return Estimate(value, (value - half, value + half))
-
-
-def _entry_time_ns(result: Result) -> Int64:
-    """Open time of each trade's entry bar, in the order of the records."""
-    times = [
-        predicted.bars.open_time_ns[trades["entry"]]
-        for predicted, trades in zip(result.market, result.trades_of, strict=True)
-    ]
-    return np.concatenate(times)
 
 
 def _in_last_bars(entry_ns: Int64, predictions: Predictions, span_ns: int) -> Bool:

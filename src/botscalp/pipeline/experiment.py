@@ -12,8 +12,9 @@ from botscalp.errors import UserError
 from botscalp.features.feature_set import FeatureSet
 from botscalp.labels import Label
 from botscalp.models import Model
+from botscalp.pipeline.provenance import market_name
 from botscalp.pipeline.rules import Outcome
-from botscalp.pipeline.tracking import TrackedRun, Tracking
+from botscalp.pipeline.tracking import NewRun, TrackedRun, Tracking, Trial
 from botscalp.pipeline.verdict import Thresholds
 from botscalp.training.settings import TrainerSettings
 from botscalp.types import Name, NonNegativeInt
@@ -63,11 +64,20 @@ class Experiment:
         horizon = getattr(self.label, "horizon", None)
         return f"{self.names['model']}-{self.names['label'] if horizon is None else f'h{horizon}'}"
 
-    def recorded(self, tags: Mapping[str, str], config: Path) -> AbstractContextManager[TrackedRun]:
+    def recorded(
+        self, tags: Mapping[str, str], config: Path, test_ns: tuple[int, int]
+    ) -> AbstractContextManager[TrackedRun]:
         """Record the run by the chosen tracking while the block lasts, `tags` and the config file from the start."""
-        tags = {**tags, **({} if self.sweep is None else {"sweep": self.sweep})}
         return self.tracking.run(
-            store=self.job.store, study=self.job.study, name=self.title, params=self.compared, tags=tags, config=config
+            NewRun(
+                store=self.job.store,
+                study=self.job.study,
+                name=self.title,
+                params=self.compared,
+                tags={**tags, **({} if self.sweep is None else {"sweep": self.sweep})},
+                trial=Trial(count=1, market=market_name(self.data), test_ns=test_ns),
+                config=config,
+            )
         )
 
     @property

@@ -48,10 +48,10 @@ TRADES = pa.schema(
 EQUITY = pa.schema({"close_time": _TIME, "equity_quote": pa.float64()})
 
 
-def write_tables(folder: Path, predictions: pd.DataFrame, trades: pd.DataFrame, equity: pd.DataFrame) -> None:
-    """Write the run's tables with exactly the columns of their schemas."""
-    _write_parquet(folder / "predictions.parquet", predictions, PREDICTIONS)
-    write_trading(folder, trades, equity)
+def write_predictions(folder: Path, test: pd.DataFrame, validation: pd.DataFrame) -> None:
+    """Write what the windows say of their test ranges, and of the second halves of their validation."""
+    _write_parquet(folder / "predictions.parquet", test, PREDICTIONS)
+    _write_parquet(folder / "validation.parquet", validation, PREDICTIONS)
 
 
 def write_trading(folder: Path, trades: pd.DataFrame, equity: pd.DataFrame) -> None:

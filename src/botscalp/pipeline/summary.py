@@ -26,6 +26,7 @@ def summarized(
     origin: Mapping[str, Any],
     watch: Stopwatch,
     location: Mapping[str, str] | None,
+    trials: int | None,
 ) -> dict[str, Any]:
     """What summary.json holds; `origin` says where it comes from, `location` where MLflow keeps it."""
     fit_s = sum(fit.fit_s for fit in fits)
@@ -58,10 +59,11 @@ def summarized(
                 "n_validation": fit.n_validation,
                 "n_test": metrics["n"],
                 "metrics": metrics,
+                "bracket": asdict(bracket),
                 "fit_s": fit.fit_s,
                 "epochs": len(fit.history),
             }
-            for window, fit, metrics in zip(windows, fits, evidence.windows, strict=True)
+            for window, fit, metrics, bracket in zip(windows, fits, evidence.windows, traded.brackets, strict=True)
         ],
         **origin,
         "time": {
@@ -74,6 +76,7 @@ def summarized(
             "report_s": watch.seconds["report"],
             "samples_per_s": sum(fit.samples for fit in fits) / fit_s,
         },
+        "trials": trials,
         "mlflow": location,
     }
 

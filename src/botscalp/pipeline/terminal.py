@@ -46,7 +46,16 @@ def window_finished(window: Window, fit: FittedWindow, metrics: Metrics, *, of: 
 
 def conclude(summary: Mapping[str, Any]) -> None:
     """The figures, then the verdict with its reasons."""
-    _say("", *_forecast(summary), *_backtest(summary), *_time(summary["time"]), "", *_verdict(summary["verdict"]), "")
+    _say(
+        "",
+        *_forecast(summary),
+        *_backtest(summary),
+        *_time(summary["time"]),
+        *_trials(summary["trials"]),
+        "",
+        *_verdict(summary["verdict"]),
+        "",
+    )
 
 
 def _forecast(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -125,6 +134,11 @@ def _time(time: Mapping[str, float]) -> Iterator[str]:
         f"time           {time['total_s']:.0f} s, of which start-up {time['startup_s']:.0f} s and "
         f"fit {time['fit_s']:.0f} s at {time['samples_per_s']:,.0f} samples/s"
     )
+
+
+def _trials(trials: int | None) -> Iterator[str]:
+    if trials is not None:
+        yield f"trials         {trials:,} settings tried on these test bars so far, this one included"
 
 
 def _verdict(verdict: Mapping[str, Any]) -> Iterator[str]:

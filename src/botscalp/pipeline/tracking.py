@@ -49,11 +49,46 @@ class TrackedWindow:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """How many settings a run tries, and on what: every look at the same test bars makes the best of them less telling."""
+
+    count: int
+    market: str
+    """names the market whatever range of it was loaded; see `provenance.market_name`"""
+    test_ns: tuple[int, int]
+    """from the first test's start to the last one's end"""
+
+    def tags(self) -> dict[str, str]:
+        """As the run keeps it."""
+        start, end = (_iso(time_ns) for time_ns in self.test_ns)
+        return {"trials": str(self.count), "data.market": self.market, "test.start": start, "test.end": end}
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewRun:
+    """What is known of a run before it begins."""
+
+    store: Path
+    study: str
+    name: str
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    trial: Trial
+    config: Path | None
+    """a file that becomes an artifact from the start"""
+
+
 class TrackedRun(Protocol):
     """A run that is being recorded."""
 
-    location: dict[str, str] | None
-    """tracking_uri, experiment and run_id; None where nothing is recorded"""
+    @property
+    def location(self) -> dict[str, str] | None:
+        """tracking_uri, experiment and run_id; None where nothing is recorded"""
+
+    @property
+    def trials(self) -> int | None:
+        """Settings tried on these test bars so far, in any study of the store, this run's included; None where unknown."""
 
     def log_window(self, window: TrackedWindow) -> None: ...
     def log_result(self, metrics: Mapping[str, float | None], tags: Mapping[str, str], folder: Path) -> None: ...
@@ -62,16 +97,7 @@ class TrackedRun(Protocol):
 class Tracking(Protocol):
     """An option of the tracking group."""
 
-    def run(
-        self,
-        *,
-        store: Path,
-        study: str,
-        name: str,
-        params: Mapping[str, str],
-        tags: Mapping[str, str],
-        config: Path | None,
-    ) -> AbstractContextManager[TrackedRun]:
+    def run(self, new: NewRun) -> AbstractContextManager[TrackedRun]:
         """Record a run while the block lasts; its status tells how the block ended."""
         ...
 
@@ -81,18 +107,10 @@ class NoTracking:
     """tracking=none: the run folder is all there is."""
 
     location = None
+    trials = None
 
     @contextmanager
-    def run(
-        self,
-        *,
-        store: Path,
-        study: str,
-        name: str,
-        params: Mapping[str, str],
-        tags: Mapping[str, str],
-        config: Path | None,
-    ) -> "Iterator[NoTracking]":
+    def run(self, new: NewRun) -> "Iterator[NoTracking]":
         yield self
 
     def log_window(self, window: TrackedWindow) -> None:
@@ -107,27 +125,19 @@ class MlflowTracking:
     """tracking=mlflow: a parent run for the job, a child run for each window."""
 
     @contextmanager
-    def run(
-        self,
-        *,
-        store: Path,
-        study: str,
-        name: str,
-        params: Mapping[str, str],
-        tags: Mapping[str, str],
-        config: Path | None,
-    ) -> "Iterator[MlflowRun]":
+    def run(self, new: NewRun) -> "Iterator[MlflowRun]":
         from mlflow.entities import Param
 
-        client, experiment_id, uri = open_store(store, study)
+        client, experiment_id, uri = open_store(new.store, new.study)
         close_orphans(client)
-        tags = {**tags, "level": "study", OWNER: _owner()}
-        run_id = client.create_run(experiment_id, run_name=name, tags=tags).info.run_id
+        tags = {**new.tags, **new.trial.tags(), "level": "study", OWNER: _owner()}
+        run_id = client.create_run(experiment_id, run_name=new.name, tags=tags).info.run_id
         try:
-            client.log_batch(run_id, params=[Param(key, value) for key, value in params.items()])
-            if config is not None:
-                client.log_artifact(run_id, str(config))
-            yield MlflowRun(client, experiment_id, run_id, {"tracking_uri": uri, "experiment": study, "run_id": run_id})
+            client.log_batch(run_id, params=[Param(key, value) for key, value in new.params.items()])
+            if new.config is not None:
+                client.log_artifact(run_id, str(new.config))
+            location = {"tracking_uri": uri, "experiment": new.study, "run_id": run_id}
+            yield MlflowRun(client, experiment_id, run_id, location, trials_on(client, new.trial))
         except (Interrupted, KeyboardInterrupt):
             client.set_terminated(run_id, "KILLED")
             raise
@@ -145,6 +155,7 @@ class MlflowRun:
     experiment_id: str
     run_id: str
     location: dict[str, str] | None
+    trials: int | None
 
     def log_window(self, window: TrackedWindow) -> None:
         """A child run with the window's epochs and metrics; the metrics again on the parent, as a step of `window/...`."""
@@ -207,6 +218,19 @@ def open_store(store: Path, study: str) -> "tuple[MlflowClient, str, str]":
     if experiment.lifecycle_stage == "deleted":
         raise UserError("study", study, "this study was deleted in MLflow", "restore it there, or choose another name")
     return client, experiment.experiment_id, uri
+
+
+def trials_on(client: "MlflowClient", trial: Trial) -> int:
+    """Settings tried on that market in test ranges that overlap: those of all studies, of failed and deleted runs too."""
+    from mlflow.entities import ViewType
+
+    start, end = (_iso(time_ns) for time_ns in trial.test_ns)
+    experiments = [one.experiment_id for one in client.search_experiments(view_type=ViewType.ALL)]
+    runs = client.search_runs(
+        experiments, f"tags.level = 'study' and tags.`data.market` = '{trial.market}'", ViewType.ALL, max_results=50_000
+    )
+    tags = [run.data.tags for run in runs]
+    return sum(int(one["trials"]) for one in tags if one["test.start"] < end and start < one["test.end"])
 
 
 def artifacts_of(run_id: str, store: Path) -> Path | None:

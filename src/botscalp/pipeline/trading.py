@@ -5,11 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from botscalp import indicators
-from botscalp.backtest.result import PredictedBars, Result
-from botscalp.backtest.settings import Backtest
+from botscalp.backtest.result import Result
+from botscalp.backtest.settings import Backtest, Bracket
 from botscalp.backtest.variants import SizeRow, buy_and_hold, size_table
-from botscalp.pipeline.panel import Panel
+from botscalp.pipeline.market import Market, chosen_brackets
 from botscalp.pipeline.predictions import Predictions
 from botscalp.windows import Window
 
@@ -18,51 +17,46 @@ CONTRACTS = (0.001, 0.01, 0.05)
 
 
 @dataclass(frozen=True, kw_only=True)
+class ModelPredictions:
+    """What one model says of the test ranges, and of the validation ranges that its brackets may be chosen on."""
+
+    test: Predictions
+    validation: Predictions
+
+
+@dataclass(frozen=True, kw_only=True)
 class Traded:
     """What trading gave."""
 
     result: Result
+    brackets: list[Bracket]
+    """of each window"""
     baselines: dict[str, Result]
-    """of each baseline forecast, and of buying and holding"""
+    """of each baseline model, and of buying and holding"""
     sizes: list[SizeRow]
 
 
 def trade(
-    panel: Panel,
+    market: Market,
     windows: Sequence[Window],
-    predictions: Predictions,
-    baselines: Mapping[str, Predictions],
+    predictions: ModelPredictions,
+    baselines: Mapping[str, ModelPredictions],
     *,
     backtest: Backtest,
 ) -> Traded:
-    """Run the backtest once over all windows, for the model and for each baseline."""
-    bars = _market(panel, predictions, windows, atr_span=backtest.atr_span)
-    others = {name: _market(panel, rows, windows, atr_span=backtest.atr_span) for name, rows in baselines.items()}
-    return Traded(
-        result=backtest.run(bars),
-        baselines={name: backtest.run(other) for name, other in others.items()}
-        | {"buy_and_hold": buy_and_hold(backtest, bars)},
-        sizes=size_table(backtest, bars, CONTRACTS),
-    )
-
-
-def _market(panel: Panel, predictions: Predictions, windows: Sequence[Window], *, atr_span: int) -> list[PredictedBars]:
-    """Each symbol's bars from the first test bar to the last, with the probabilities and the ATR known at each close."""
-    p_N = np.full(len(panel.open_time_ns), np.nan)
-    p_N[predictions.row] = predictions.p
+    """Run the backtest once over all windows, for the model and for each baseline; each with brackets of its own, if chosen."""
     starts_ns = np.array([window.test.start_ns for window in windows])
-    start_ns, end_ns = windows[0].test.start_ns, windows[-1].test.end_ns
-    traded = []
-    for bars, first in zip(panel.bars, panel.first_row, strict=False):
-        rows = slice(*np.searchsorted(bars.open_time_ns, [start_ns, end_ns]))
-        if rows.start == rows.stop:
-            continue
-        traded.append(
-            PredictedBars(
-                bars=bars[rows],
-                p=p_N[first:][rows],
-                atr=indicators.atr(bars, atr_span)[rows],
-                window=np.searchsorted(starts_ns, bars.open_time_ns[rows], side="right") - 1,
-            )
-        )
-    return traded
+    span_ns = (windows[0].test.start_ns, windows[-1].test.end_ns)
+
+    def traded(one: ModelPredictions) -> tuple[Result, list[Bracket] | None]:
+        brackets = chosen_brackets(market, backtest, one.validation, len(windows))
+        return backtest.run(market.predicted(one.test, span_ns, starts_ns), brackets), brackets
+
+    result, brackets = traded(predictions)
+    return Traded(
+        result=result,
+        brackets=brackets or [backtest.bracket] * len(windows),
+        baselines={name: traded(other)[0] for name, other in baselines.items()}
+        | {"buy_and_hold": buy_and_hold(backtest, result.market)},
+        sizes=size_table(backtest, result.market, CONTRACTS, brackets),
+    )

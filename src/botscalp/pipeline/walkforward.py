@@ -10,15 +10,16 @@ from botscalp.pipeline.attainable import attainable_auc
 from botscalp.pipeline.evidence import weigh, window_metrics
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.fitting import fit_windows
+from botscalp.pipeline.market import Market
 from botscalp.pipeline.panel import Panel, build_panel
-from botscalp.pipeline.predictions import Predictions, concatenated
+from botscalp.pipeline.predictions import concatenated
 from botscalp.pipeline.provenance import provenance, provenance_tags
 from botscalp.pipeline.rules import verdict_tags
-from botscalp.pipeline.run_folder import CONFIG, write_summary, write_tables
+from botscalp.pipeline.run_folder import CONFIG, write_predictions, write_summary, write_trading
 from botscalp.pipeline.stopwatch import Stopwatch
 from botscalp.pipeline.summary import headline, summarized
 from botscalp.pipeline.tracking import TrackedWindow
-from botscalp.pipeline.trading import trade
+from botscalp.pipeline.trading import ModelPredictions, trade
 from botscalp.pipeline.verdict import judge
 from botscalp.pipeline.window import FittedWindow, check_window
 from botscalp.training.settings import BASELINE
@@ -40,6 +41,7 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
 
     with watch.stage("data"):
         bars = experiment.data.load()
+        market = Market.load(bars, experiment.backtest)
     with watch.stage("features"):
         panel = build_panel(bars, features=experiment.features, label=label, seed=experiment.job.seed)
     purge_ns = label.span_bars * panel.interval_ns
@@ -52,7 +54,8 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
     origin = provenance(experiment.data, panel, device)
     terminal.announce(experiment, panel, windows, device)
 
-    with experiment.recorded(provenance_tags(origin), folder / CONFIG) as run:
+    test_ns = (windows[0].test.start_ns, windows[-1].test.end_ns)
+    with experiment.recorded(provenance_tags(origin), folder / CONFIG, test_ns) as run:
         fits: dict[str, list[FittedWindow]] = {model: [] for model in models}
         for fitted in fit_windows(experiment, panel, windows, models=models, device=device, keep=folder / "models"):
             for model, fit in fitted.items():
@@ -62,23 +65,22 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
             terminal.window_finished(window, fit, metrics, of=len(windows))
             run.log_window(TrackedWindow.of(window, fit, metrics, title=experiment.title))
 
-        forecasts = {model: _concatenated_tests(panel, done) for model, done in fits.items()}
-        predictions = forecasts.pop(name)
-        validation = concatenated(panel, [fit.calibration for fit in fits[name]], [fit.base_rate for fit in fits[name]])
+        others = {model: _concatenated(panel, done) for model, done in fits.items()}
+        predictions = others.pop(name)
         with watch.stage("backtest"):
-            traded = trade(panel, windows, predictions, forecasts, backtest=experiment.backtest)
+            traded = trade(market, windows, predictions, others, backtest=experiment.backtest)
         with watch.stage("report"):
             evidence = weigh(
                 predictions,
-                validation,
-                forecasts,
+                others,
                 traded,
-                auc_attainable=attainable_auc(experiment.data, label, panel, predictions),
+                auc_attainable=attainable_auc(experiment.data, label, panel, predictions.test),
                 span_bars=label.span_bars,
                 seed=experiment.job.seed,
             )
             verdict = judge(evidence, experiment.verdict, real=experiment.data.real, tracked=run.location is not None)
-            write_tables(folder, predictions.table(panel.symbols), traded.result.trades, traded.result.equity)
+            write_predictions(folder, *(one.table(panel.symbols) for one in (predictions.test, predictions.validation)))
+            write_trading(folder, traded.result.trades, traded.result.equity)
         summary = summarized(
             experiment,
             windows,
@@ -89,6 +91,7 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
             origin=origin,
             watch=watch,
             location=run.location,
+            trials=run.trials,
         )
         write_summary(folder, summary)
         terminal.conclude(summary)  # before log.txt becomes an artifact
@@ -96,5 +99,9 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
     return summary
 
 
-def _concatenated_tests(panel: Panel, fits: list[FittedWindow]) -> Predictions:
-    return concatenated(panel, [fit.test for fit in fits], [fit.base_rate for fit in fits])
+def _concatenated(panel: Panel, fits: list[FittedWindow]) -> ModelPredictions:
+    base_rates = [fit.base_rate for fit in fits]
+    return ModelPredictions(
+        test=concatenated(panel, [fit.test for fit in fits], base_rates),
+        validation=concatenated(panel, [fit.calibration for fit in fits], base_rates),
+    )

@@ -1,0 +1,148 @@
+"""Bars with all that trading needs besides probabilities: their ATR, and funding rates and finer bars where asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os.path import expanduser
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from botscalp import indicators
+from botscalp.backtest import Backtest, Bracket, Funding, PredictedBars
+from botscalp.backtest.selection import best_bracket
+from botscalp.data.files import FileSource
+from botscalp.data.funding import read_funding
+from botscalp.errors import UserError
+from botscalp.times import interval_name
+from botscalp.types import Bars, Float64, Int64
+
+
+class Scores(Protocol):
+    """Probabilities of bars; every array has shape (n,)."""
+
+    @property
+    def open_time_ns(self) -> Int64: ...
+    @property
+    def symbol(self) -> Int64:
+        """Position in the market's bars."""
+
+    @property
+    def window(self) -> Int64: ...
+    @property
+    def p(self) -> Float64: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Market:
+    """What is traded; every tuple has an entry a symbol."""
+
+    bars: tuple[Bars, ...]
+    atr: tuple[Float64, ...]
+    funding: tuple[Funding | None, ...]
+    finer: tuple[Bars | None, ...]
+
+    @classmethod
+    def load(cls, bars: tuple[Bars, ...], backtest: Backtest) -> "Market":
+        """The bars with what the backtest's settings name.
+
+        Raises:
+            UserError: a file of funding rates or finer bars cannot be read or does not belong to the bars.
+        """
+        return cls(
+            bars=bars,
+            atr=tuple(indicators.atr(one, backtest.atr_span) for one in bars),
+            funding=tuple(_funding(backtest.funding, one) for one in bars),
+            finer=_finer(backtest.finer, bars),
+        )
+
+    def predicted(self, scores: Scores, span_ns: tuple[int, int], starts_ns: Int64) -> list[PredictedBars]:
+        """Each symbol's bars in the span with the probabilities known at their closes; symbols without bars there left out.
+
+        Args:
+            starts_ns: when each window's test begins: a bar lies in the last one that has.
+        """
+        predicted = []
+        for position, bars in enumerate(self.bars):
+            mine = scores.symbol == position
+            p_T = np.full(len(bars), np.nan)
+            p_T[np.searchsorted(bars.open_time_ns, scores.open_time_ns[mine])] = scores.p[mine]
+            rows = slice(*np.searchsorted(bars.open_time_ns, span_ns))
+            if rows.start == rows.stop:
+                continue
+            window_T = np.searchsorted(starts_ns, bars.open_time_ns[rows], side="right") - 1
+            predicted.append(
+                PredictedBars(
+                    bars=bars[rows],
+                    p=p_T[rows],
+                    atr=self.atr[position][rows],
+                    window=np.maximum(window_T, 0),
+                    funding=self.funding[position],
+                    finer=self.finer[position],
+                )
+            )
+        return predicted
+
+
+def chosen_brackets(market: Market, backtest: Backtest, validation: Scores, windows: int) -> list[Bracket] | None:
+    """Each window's bracket, chosen on the second half of its validation; None where the settings hold everywhere.
+
+    A window is tried from its first validation score to its last, so no bar of its test is seen.
+    """
+    if backtest.select == "none":
+        return None
+    brackets = []
+    for window in range(windows):
+        mine = validation.window == window
+        times_ns = validation.open_time_ns[mine]
+        if not len(times_ns):
+            brackets.append(backtest.bracket)
+            continue
+        scores = _Part(
+            open_time_ns=times_ns, symbol=validation.symbol[mine], window=validation.window[mine], p=validation.p[mine]
+        )
+        span_ns = (int(times_ns.min()), int(times_ns.max()) + 1)
+        brackets.append(best_bracket(backtest, market.predicted(scores, span_ns, np.zeros(1, np.int64))))
+    return brackets
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    open_time_ns: Int64
+    symbol: Int64
+    window: Int64
+    p: Float64
+
+
+def _path(pattern: str, symbol: str) -> Path:
+    return Path(expanduser(pattern.replace("{symbol}", symbol)))
+
+
+def _funding(pattern: str | None, bars: Bars) -> Funding | None:
+    if pattern is None:
+        return None
+    time_ns, rate = read_funding(_path(pattern, bars.symbol))
+    if time_ns[-1] < bars.open_time_ns[0] or time_ns[0] > bars.open_time_ns[-1]:
+        raise UserError(
+            "backtest.funding", pattern, f"holds no rate within the bars of {bars.symbol}", "name their file"
+        )
+    return Funding(time_ns, rate)
+
+
+def _finer(pattern: str | None, bars: Sequence[Bars]) -> tuple[Bars | None, ...]:
+    if pattern is None:
+        return (None,) * len(bars)
+    symbols = tuple(one.symbol for one in bars)
+    try:
+        finer = FileSource(path=pattern, symbols=symbols, start=None, end=None).load()
+    except UserError as error:
+        raise UserError("backtest.finer", error.value, error.problem, error.remedy) from None
+    coarse_ns, fine_ns = bars[0].interval_ns, finer[0].interval_ns
+    if fine_ns >= coarse_ns or coarse_ns % fine_ns:
+        raise UserError(
+            "backtest.finer",
+            pattern,
+            f"{interval_name(fine_ns)} bars do not lie inside {interval_name(coarse_ns)} bars",
+            "give bars of a shorter interval that divides it, e.g. 1m",
+        )
+    return finer
