@@ -1,14 +1,16 @@
 """Accounts against the independent reference: several symbols and every realism setting, alone and together."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from account_cases import random_account, random_brackets, random_rules, reference_of
 from backtest_cases import backtest, random_market, random_settings
 from backtest_reference import ACCOUNT_BUGS, Reference
 
-from botscalp.backtest import Bracket, Result
+from botscalp.backtest import Bracket, PredictedBars, Result
 
 TOLERANCE = 1e-9
 
@@ -92,3 +94,82 @@ def test_windows_follow_the_entry_bar() -> None:
     never = Bracket(threshold=0.9999999, stop_atr=1.0, target_atr=1.0, max_hold=5)
     result = backtest().run([market], [loose] + [never] * 9)
     assert len(result.records) and (market.window[result.records["entry"]] == 0).all()
+
+
+def test_later_bars_of_any_symbol_never_change_the_past() -> None:
+    """All symbols cut at one time: what had ended before the first of them ends is the same to the last bit, as is equity.
+
+    (A symbol's last bar closes its position, so from there on the account may differ.)
+    """
+    rng = np.random.default_rng(12)
+    compared = 0
+    for _ in range(300):
+        rules, market = random_rules(rng), random_account(rng)
+        first = min(int(one.bars.open_time_ns[0]) for one in market)
+        cut_ns = first + int(rng.integers(10, 60)) * market[0].bars.interval_ns
+        if any(one.bars.open_time_ns[0] >= cut_ns for one in market):
+            continue
+        whole, part = rules.run(market), rules.run([cut(one, cut_ns) for one in market])
+        end_ns = min(int(one.bars.open_time_ns[one.bars.open_time_ns < cut_ns][-1]) for one in market)
+        end = pd.Timestamp(end_ns, tz="UTC")
+        before, after = (table[table.exit_time < end].reset_index(drop=True) for table in (part.trades, whole.trades))
+        pd.testing.assert_frame_equal(before, after, check_exact=True)
+        n = int((part.close_time_ns <= end_ns).sum())
+        assert (whole.equity_quote[:n] == part.equity_quote[:n]).all()
+        compared += len(before)
+    assert compared > 500
+
+
+def cut(predicted: PredictedBars, cut_ns: int) -> PredictedBars:
+    n = int((predicted.bars.open_time_ns < cut_ns).sum())
+    rows = {name: getattr(predicted, name)[:n] for name in ("p", "atr", "window")}
+    return replace(predicted, bars=predicted.bars[:n], **rows)
+
+
+def test_the_account_s_books_balance() -> None:
+    """Capital and the PnL of all trades is the last equity; gross less all costs is each trade's PnL."""
+    rng = np.random.default_rng(13)
+    for _ in range(300):
+        rules, market = random_rules(rng), random_account(rng)
+        result = rules.run(market)
+        records = result.records
+        costs = records["slippage_quote"] + records["fees_quote"] + records["funding_quote"]
+        assert np.allclose(records["gross_quote"] - costs, records["pnl_quote"], rtol=0, atol=1e-9)
+        assert abs(rules.capital + records["pnl_quote"].sum() - result.equity_quote[-1]) < 1e-8
+
+
+def test_fills_lie_in_their_bar_widened_by_costs_and_never_before_the_next_open() -> None:
+    rng = np.random.default_rng(14)
+    for _ in range(300):
+        rules, market = random_rules(rng), random_account(rng)
+        for trade in rules.run(market).records:
+            bars = market[trade["symbol"]].bars
+            for row, price in ((trade["entry"], trade["entry_price"]), (trade["exit"], trade["exit_price"])):
+                wide = bars.high[row] * ((rules.slippage_bps or 0) + rules.spread_bps) / 1e4
+                wide += ((rules.slippage_ticks or 0) + rules.round_prices) * (rules.tick or 0)
+                assert bars.low[row] - wide - 1e-9 <= price <= bars.high[row] + wide + 1e-9
+            late = bars.number[trade["entry"]] - bars.number[trade["signal"]]
+            assert late == 1 + rules.latency_bars
+            if rules.tick and rules.round_prices:
+                ticks = np.array([trade["entry_price"], trade["exit_price"]]) / rules.tick
+                assert np.allclose(ticks, np.round(ticks), rtol=0, atol=1e-6)
+
+
+def test_exposure_never_exceeds_its_limit() -> None:
+    """At every signal, the entry notionals of all that is open or ordered, this order included, against equity."""
+    rng = np.random.default_rng(15)
+    binding = 0
+    for _ in range(400):
+        rules, market = random_rules(rng), random_account(rng)
+        if rules.max_exposure is None:
+            continue
+        result = rules.run(market)
+        trades, equity = result.trades, result.equity.set_index("close_time").equity_quote
+        bar = pd.Timedelta(market[0].bars.interval_ns, "ns")
+        notional = trades.size_base * trades.entry_price
+        for i, signal in enumerate(trades.signal_time):
+            here = (trades.signal_time <= signal) & (trades.exit_time > signal) & (trades.index <= i)
+            limit = rules.max_exposure * equity[signal + bar]
+            assert notional[here].sum() <= limit * (1 + 1e-9)
+            binding += notional[here].sum() > limit * 0.9
+    assert binding > 50

@@ -10,11 +10,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from account_cases import random_account, random_rules
 from backtest_cases import backtest, noise, predicted_bars, random_market, random_settings
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from botscalp.backtest import Backtest, PredictedBars, Summary, summarize, sweep
+from botscalp.backtest.settings import SIZES
+from botscalp.backtest.sweep import SWEPT
 from botscalp.errors import UserError
 
 many = settings(max_examples=150, deadline=None)
@@ -102,6 +105,35 @@ def test_equals_them_where_a_position_outlives_a_byte() -> None:
     grid = {"stop_atr": [8.0, 15.0, np.inf], "target_atr": [8.0, np.inf], "max_hold": [254, 255, 256, 1000]}
     table = assert_same_bits([gappy], backtest(), grid)
     assert (table.stops + table.targets).iloc[:8].min() > 5
+
+
+@many
+@given(st.integers(0, 2**32 - 1))
+def test_equals_them_for_any_account(seed: int) -> None:
+    """Several symbols, funding, finer bars, and grids over what only accounts have."""
+    rng = np.random.default_rng(seed)
+    base, market = random_rules(rng), random_account(rng)
+    choices: dict[str, list[float]] = {
+        "threshold": [0.5, 0.55],
+        "stop_atr": [0.5, 2.0],
+        "spread_bps": [0.0, 5.0],
+        "latency_bars": [0, 3],
+        "step": [0.01, 0.3],
+        "min_notional": [0.0, 500.0],
+        "max_exposure": [0.1, 2.0],
+        "cooldown_bars": [0, 4],
+        "daily_loss_stop": [0.001, 0.5],
+        "capital": [500.0, 5_000.0],
+        next(name for name in SIZES if getattr(base, name) is not None): [0.2, 3.0],
+    }
+    names = rng.permutation(list(choices))[: rng.integers(1, 5)]
+    assert_same_bits(market, base, {str(name): choices[str(name)] for name in names})
+
+
+def test_a_grid_may_hold_every_number_but_those_that_bars_come_with() -> None:
+    numbers = {field.name for field in fields(Backtest) if field.type is not str}
+    aside = {"atr_span", "tick", "round_prices", "select", "candidates", "funding", "finer"}
+    assert set(SWEPT) == numbers - aside
 
 
 def test_equals_them_for_several_symbols() -> None:

@@ -49,7 +49,7 @@ BAR = pd.Timedelta(minutes=5)
 def test_exactly_the_promised_files(finished: Run) -> None:
     files = {path.relative_to(finished.folder).as_posix() for path in finished.folder.rglob("*") if path.is_file()}
     models = {f"models/{window}/{name}" for window in (0, 1) for name in ("weights.safetensors", "model.json")}
-    tables = {"predictions.parquet", "trades.parquet", "equity.parquet"}
+    tables = {"predictions.parquet", "validation.parquet", "trades.parquet", "equity.parquet"}
     assert files == {"config.yaml", "log.txt", "summary.json"} | tables | models
 
 

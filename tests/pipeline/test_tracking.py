@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +23,6 @@ from botscalp.pipeline.tracking import (
     TrackedWindow,
     Trial,
     open_store,
-    trials_on,
 )
 
 if TYPE_CHECKING:
@@ -181,11 +181,24 @@ def test_a_study_s_runs_lie_beside_each_other(tmp_path: Path) -> None:
         assert len(ours) == 1
 
 
-def begun(folder: Path, *, params: dict[str, str], tags: dict[str, str]) -> dict[str, Any]:
-    """What a run is begun with."""
+DAY_NS = 86_400_000_000_000
+
+
+def begun(
+    folder: Path,
+    *,
+    params: dict[str, str] | None = None,
+    tags: dict[str, str] | None = None,
+    study: str = "s",
+    count: int = 1,
+    market: str = "file BTCUSDT",
+    days: tuple[int, int] = (0, 1),
+) -> NewRun:
+    """What a run is begun with; days of its tests since 1970."""
     config = folder / "config.yaml"
     config.write_text("seed: 1")
-    return {"store": folder, "study": "s", "name": "n", "params": params, "tags": tags, "config": config}
+    trial = Trial(count=count, market=market, test_ns=(days[0] * DAY_NS, days[1] * DAY_NS))
+    return NewRun(store=folder, study=study, name="n", params=params or {}, tags=tags or {}, trial=trial, config=config)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +209,7 @@ def test_the_status_tells_how_the_block_ended(error: BaseException, status: str,
 
     with (
         pytest.raises(type(error)),
-        MlflowTracking().run(**begun(tmp_path, params={"model.name": "gru"}, tags={"device": "cpu"})) as run,
+        MlflowTracking().run(begun(tmp_path, params={"model.name": "gru"}, tags={"device": "cpu"})) as run,
     ):
         assert run.location is not None
         run.log_window(TrackedWindow(index=0, test_start_ns=0, name="w", history=[{"val/loss": 0.7}], metrics={}))
@@ -212,7 +225,7 @@ def test_the_status_tells_how_the_block_ended(error: BaseException, status: str,
 def test_a_run_whose_parameters_are_refused_is_not_left_running(tmp_path: Path) -> None:
     from mlflow.exceptions import MlflowException
 
-    with pytest.raises(MlflowException), MlflowTracking().run(**begun(tmp_path, params={"+": "1"}, tags={})):
+    with pytest.raises(MlflowException), MlflowTracking().run(begun(tmp_path, params={"+": "1"})):
         pass
     client, experiment_id, _ = open_store(tmp_path, "s")
     assert [run.info.status for run in client.search_runs([experiment_id])] == ["FAILED"]
@@ -250,13 +263,33 @@ def test_a_study_that_was_deleted_is_refused_by_name(tmp_path: Path) -> None:
     assert "restore" in error.value.remedy
 
 
+def test_every_setting_tried_on_the_same_test_bars_is_a_trial(tmp_path: Path) -> None:
+    """Of all studies, failed and deleted runs included; not those of another market, nor of other months."""
+
+    def trials(**described: Any) -> int | None:
+        with MlflowTracking().run(begun(tmp_path, **described)) as run:
+            return run.trials
+
+    assert trials(days=(0, 30)) == 1
+    assert trials(days=(29, 60), study="another", count=1_000) == 1_001
+    assert trials(days=(60, 90)) == 1
+    assert trials(days=(0, 90), market="file ETHUSDT") == 1
+    with pytest.raises(ValueError, match="bug"), MlflowTracking().run(begun(tmp_path, days=(0, 30), count=5)):
+        raise ValueError("bug")
+    client, experiment_id, _ = open_store(tmp_path, "s")
+    assert trials(days=(0, 30)) == 1_007
+    for run in client.search_runs([experiment_id]):
+        client.delete_run(run.info.run_id)
+    client.delete_experiment(open_store(tmp_path, "another")[1])
+    assert trials(days=(0, 30)) == 1_008
+
+
 def test_nothing_is_recorded_without_tracking(tmp_path: Path) -> None:
-    trial = Trial(count=1, market="file BTCUSDT", test_ns=(0, 1))
-    new = NewRun(store=tmp_path, study="s", name="n", params={}, tags={}, trial=trial, config=tmp_path / "none")
-    with NoTracking().run(new) as run:
+    folder = tmp_path / "store"
+    with NoTracking().run(replace(begun(tmp_path), store=folder)) as run:
         run.log_window(TrackedWindow(index=0, test_start_ns=0, name="w", history=[], metrics={}))
-        run.log_result({}, {}, tmp_path)
-    assert run.location is None and run.trials is None and list(tmp_path.iterdir()) == []
+        run.log_result({}, {}, folder)
+    assert run.location is None and run.trials is None and not folder.exists()
 
 
 START = """

@@ -10,12 +10,13 @@ Each function reads (or writes) rows `row` .. `row + LANES - 1` of its columns; 
 from collections.abc import Callable
 from typing import Any
 
+import numba.extending
 from llvmlite import ir
-from numba import extending, types
+from numba.core import types
 
 LANES = 16
 
-intrinsic: Any = extending.intrinsic
+intrinsic: Any = numba.extending.intrinsic
 
 _FLOATS = ir.VectorType(ir.DoubleType(), LANES)
 _INDEX = ir.IntType(32)
