@@ -141,7 +141,7 @@ def _single(job: Job, loaded: Loaded, folder: Path) -> dict[str, float | None]:
     for window, bracket in enumerate(brackets or ()):
         print(f"window {window}: {', '.join(f'{name} {value:g}' for name, value in asdict(bracket).items())}")
     for name in HEADLINE:
-        print(f"{name:>14}  {summary[name]}")
+        print(f"{name:>14}  {summary[name]}" if summary[name] is None else f"{name:>14}  {summary[name]:.6g}")
     if summary["sharpe"] is None:
         print(f"{'':>14}  no Sharpe ratio: {summary['sharpe_undefined']}")
     return {f"backtest/{name}": summary[name] for name in HEADLINE}

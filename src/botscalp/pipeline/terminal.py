@@ -95,7 +95,8 @@ def _backtest(summary: Mapping[str, Any]) -> Iterator[str]:
     )
     yield (
         f"  gross {trades['gross_pnl']:+,.2f} - fees {trades['fees']:,.2f} - slippage {trades['slippage']:,.2f}"
-        f" = net {trades['net_pnl']:+,.2f}; ROI {trades['roi']:+.2%}, max drawdown {trades['max_drawdown']:.2%}"
+        + (f" - funding {trades['funding']:,.2f}" if trades["funding"] else "")
+        + f" = net {trades['net_pnl']:+,.2f}; ROI {trades['roi']:+.2%}, max drawdown {trades['max_drawdown']:.2%}"
     )
     sharpe = _figure(trades["sharpe"], interval["sharpe"], "+.2f")
     yield (
@@ -103,12 +104,21 @@ def _backtest(summary: Mapping[str, Any]) -> Iterator[str]:
         f"net {_figure(trades['mean_net_bps'], interval['mean_net_bps'], '+.2f')} bps; "
         f"Sharpe {trades['sharpe_undefined'] or sharpe}"
     )
+    yield from _brackets([window["bracket"] for window in summary["windows"]])
     yield from _anatomy(summary["anatomy"])
     for row in summary["sizes"]:
         yield (
             f"  at {row['contract']:<5g} a trade: net {row['net_pnl']:>+12,.2f}, "
             f"max drawdown {row['max_drawdown_quote']:>12,.2f} ({row['max_drawdown']:.2%})"
         )
+
+
+def _brackets(brackets: Sequence[Mapping[str, float]]) -> Iterator[str]:
+    """What differs from window to window, oldest first."""
+    for name in brackets[0]:
+        values = [bracket[name] for bracket in brackets]
+        if len(set(values)) > 1:
+            yield f"  {name} of each window, chosen on its validation: {', '.join(f'{value:g}' for value in values)}"
 
 
 def _anatomy(anatomy: Mapping[str, Any]) -> Iterator[str]:
@@ -138,7 +148,8 @@ def _time(time: Mapping[str, float]) -> Iterator[str]:
 
 def _trials(trials: int | None) -> Iterator[str]:
     if trials is not None:
-        yield f"trials         {trials:,} settings tried on these test bars so far, this one included"
+        tried = "this is the first setting" if trials == 1 else f"{trials:,} settings, this one included, have been"
+        yield f"trials         {tried} tried on these test bars"
 
 
 def _verdict(verdict: Mapping[str, Any]) -> Iterator[str]:
