@@ -11,7 +11,7 @@ import numpy as np
 from botscalp.backtest import Backtest, PredictedBars, sweep
 from tests.bench.cases import LARGE, SMALL, THOUSAND, grid, market_of, rules
 from tests.bench.environment import fresh, version_of
-from tests.bench.naive import naive_call
+from tests.bench.naive import naive_call, single_runs_nb, state_machine_nb
 from tests.bench.timing import Call, Inside, Line, cpu_s, ms, wall_s
 
 COUNT = 1_000
@@ -34,10 +34,11 @@ def lines() -> Iterator[Line]:
 
 
 def against_naive(market: PredictedBars, settings: Backtest, call: Call, table: Any) -> Iterator[Line]:
-    """Against a parallel loop over the single run's kernel."""
+    """Against parallel loops over configs that share nothing."""
     n = len(market.bars)
     (wall,) = wall_s(call, runs=5)
-    cpu, naive = cpu_s(call, naive_call(market, settings, table), runs=3)
+    loops = [naive_call(loop, market, settings, table) for loop in (state_machine_nb, single_runs_nb)]
+    cpu, states, runs = cpu_s(call, *loops, runs=3)
     yield Line(
         claim=f"{COUNT:,} configs x {n:,} bars, {table.trades.sum():,} trades: seconds",
         ours=f"{ms(wall)} ({ms(cpu)} CPU), {COUNT * n / wall / 1e6:,.0f}M config-bars/s",
@@ -46,11 +47,17 @@ def against_naive(market: PredictedBars, settings: Backtest, call: Call, table: 
         at_most=True,
     )
     yield Line(
+        claim="the same: a parallel loop of state machines, CPU",
+        ours=ms(cpu),
+        other=ms(states),
+        ratio=states / cpu,
+        gate=2,
+    )
+    yield Line(
         claim="the same: a parallel loop over the kernel of one run, CPU",
         ours=ms(cpu),
-        other=ms(naive),
-        ratio=naive / cpu,
-        gate=2,
+        other=ms(runs),
+        ratio=runs / cpu,
     )
 
 

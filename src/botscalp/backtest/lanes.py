@@ -12,7 +12,7 @@ from typing import Any
 
 import numba.extending
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 
 LANES = 16
 
@@ -82,9 +82,39 @@ def mark(typing: Any, out: Any, held: Any, position: Any, close: Any, price: Any
     return types.void(out, types.float64, types.float64, close, types.float64, types.uint64), emit
 
 
-def _spread(builder: Any, value: Any) -> Any:
+@intrinsic
+def lowest(typing: Any, column: Any, row: Any, count: Any) -> Code:
+    """The least of the first `count` rows, 1 to LANES of them."""
+    return types.float64(column, types.uint64, types.uint64), _extreme("fmin", float("inf"))
+
+
+@intrinsic
+def highest(typing: Any, column: Any, row: Any, count: Any) -> Code:
+    """The greatest of the first `count` rows, 1 to LANES of them."""
+    return types.float64(column, types.uint64, types.uint64), _extreme("fmax", float("-inf"))
+
+
+def _extreme(reduction: str, neutral: float) -> Callable[..., Any]:
+    """Emits the reduction of a column's rows, the lanes beyond `count` neutral."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        column, row, count = arguments
+        lane = ir.Constant(ir.VectorType(_COUNT, LANES), list(range(LANES)))
+        asked = builder.icmp_unsigned("<", lane, _spread(builder, count, ir.VectorType(_COUNT, LANES)))
+        values = builder.select(
+            asked, _loaded(context, builder, signature.args[0], column, row), ir.Constant(_FLOATS, [neutral] * LANES)
+        )
+        reduce = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(ir.DoubleType(), [_FLOATS]), f"llvm.vector.reduce.{reduction}.v{LANES}f64"
+        )
+        return builder.call(reduce, [values], fastmath=("nnan", "nsz"))  # prices are numbers
+
+    return emit
+
+
+def _spread(builder: Any, value: Any, kind: Any = _FLOATS) -> Any:
     """The value in every lane."""
-    empty = ir.Constant(_FLOATS, ir.Undefined)
+    empty = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(empty, value, ir.Constant(_INDEX, 0))
     return builder.shuffle_vector(first, empty, ir.Constant(ir.VectorType(_INDEX, LANES), [0] * LANES))
 

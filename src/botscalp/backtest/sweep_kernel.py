@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from botscalp.backtest.kernel import Account, run_nb
+from botscalp.backtest.lanes import LANES, highest, lowest
 from botscalp.backtest.performance_kernel import day_figures_nb, max_drawdown_nb, totals_nb
 from botscalp.backtest.records import TRADE
 from botscalp.compiled import njit, prange
@@ -191,12 +192,16 @@ def sweep_nb(
                     midnight_quote_D[np.uint64(day)] = marked + capital
                     day += 1
                 if e < x:
-                    lowest = highest = close[np.uint64(e)]
-                    for y in range(np.uint64(e + 1), np.uint64(x)):
-                        lowest = min(lowest, close[y])
-                        highest = max(highest, close[y])
-                    worst = held + position * ((lowest if side > 0.0 else highest) - entry_price) + capital
-                    best = held + position * ((highest if side > 0.0 else lowest) - entry_price) + capital
+                    if x - e <= LANES and e + LANES <= n:
+                        least = lowest(close, np.uint64(e), np.uint64(x - e))
+                        most = highest(close, np.uint64(e), np.uint64(x - e))
+                    else:
+                        least = most = close[np.uint64(e)]
+                        for y in range(np.uint64(e + 1), np.uint64(x)):
+                            least = min(least, close[y])
+                            most = max(most, close[y])
+                    worst = held + position * ((least if side > 0.0 else most) - entry_price) + capital
+                    best = held + position * ((most if side > 0.0 else least) - entry_price) + capital
                     if best > peak:  # then it matters which came first
                         for y in range(np.uint64(e), np.uint64(x)):
                             equity = held + position * (close[y] - entry_price) + capital
