@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from botscalp.backtest import Backtest, PredictedBars
-from botscalp.backtest.engine import terms_of
 from botscalp.backtest.kernel import run_nb
 from botscalp.backtest.performance_kernel import max_drawdown_nb
 from botscalp.backtest.records import BRACKET, TRADE
@@ -122,7 +121,7 @@ def naive_call(loop: Any, market: PredictedBars, settings: Backtest, table: Any)
     call = partial(
         loop,
         *(bars.open_time_ns, bars.open, bars.high, bars.low, bars.close, market.p, market.atr),
-        *(bars.interval_ns, brackets, np.array([terms_of(settings)]), out),
+        *(bars.interval_ns, brackets, np.array([settings.terms]), out),
     )
     call()
     for column, name in enumerate(("trades", "net_pnl", "fees", "max_drawdown")):

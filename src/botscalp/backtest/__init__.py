@@ -5,9 +5,10 @@ Numba and pandas are imported at the first run and the first table, not here: a 
 """
 
 from botscalp.backtest.anatomy import Anatomy, Excursions, anatomy, excursions
+from botscalp.backtest.engine import Bracket
 from botscalp.backtest.performance import Summary, mean_net_bps, summarize
 from botscalp.backtest.result import Funding, PredictedBars, Result
-from botscalp.backtest.settings import Backtest, Bracket
+from botscalp.backtest.settings import Backtest
 from botscalp.backtest.sweep import sweep
 from botscalp.backtest.variants import SizeRow, buy_and_hold, size_table
 

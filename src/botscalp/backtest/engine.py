@@ -1,4 +1,4 @@
-"""From settings and bars to the kernel's columns and records, and back to a result."""
+"""From bars to the kernel's columns, and from what it writes to a result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from botscalp.backtest.records import BRACKET, TERMS, TRADE
+from botscalp.backtest.records import BRACKET, TRADE
 from botscalp.backtest.result import PredictedBars, Result
-from botscalp.backtest.settings import BPS, Backtest, Bracket
 from botscalp.types import Float64, Int64
 
 if TYPE_CHECKING:
@@ -18,6 +17,16 @@ if TYPE_CHECKING:
 
 NO_ROWS = np.zeros(0, np.int64)
 NO_PRICES = np.zeros(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bracket:
+    """When to enter and where to leave, everywhere or in one window; as in `Backtest`."""
+
+    threshold: float
+    stop_atr: float
+    target_atr: float
+    max_hold: int
 
 
 @dataclass(frozen=True)
@@ -85,13 +94,16 @@ class Columns:
         )
 
 
-def run(backtest: Backtest, market: Sequence[PredictedBars], by_window: Sequence[Bracket] | None = None) -> Result:
-    """Trade all symbols on one account, over the whole of their bars; see `Backtest.run`."""
+def run(columns: Columns, brackets: NDArray[np.void], terms: np.void, *, plain: bool) -> Result:
+    """Trade all symbols on one account, over the whole of their bars.
+
+    Args:
+        brackets: records of BRACKET, as `brackets_of` makes them.
+        terms: a record of TERMS.
+        plain: whether nothing in the terms or the brackets needs an account.
+    """
     from botscalp.backtest.kernel import run_nb
 
-    assert market, "a backtest needs at least one symbol"
-    columns = Columns(tuple(market))
-    plain = columns.bare and by_window is None and backtest.plain
     n = len(columns.open_time_ns)
     trades = np.empty(n, TRADE)  # pages that no trade touches cost nothing
     pnl_quote = np.empty(n)
@@ -101,71 +113,38 @@ def run(backtest: Backtest, market: Sequence[PredictedBars], by_window: Sequence
         columns.p,
         columns.atr,
         columns.interval_ns,
-        brackets_of(backtest, columns, by_window),
-        terms_of(backtest),
-        None if plain else columns.account,
+        brackets,
+        terms,
+        None if plain and columns.bare else columns.account,
         trades,
         pnl_quote,
     )
     close_time_ns, equity_quote = _sum_over_union(
-        [one.bars.close_time_ns for one in market], np.split(pnl_quote, columns.first_row[1:-1])
+        [one.bars.close_time_ns for one in columns.market], np.split(pnl_quote, columns.first_row[1:-1])
     )
-    equity_quote += backtest.capital
+    capital_quote = float(terms["capital_quote"])
+    equity_quote += capital_quote
     return Result(
         market=columns.market,
         records=trades[:count],
         close_time_ns=close_time_ns,
         equity_quote=equity_quote,
-        capital_quote=backtest.capital,
+        capital_quote=capital_quote,
     )
 
 
-def terms_of(backtest: Backtest) -> np.void:
-    """The settings that hold in every window, as the kernel's record of TERMS."""
-    tick = backtest.tick or 0.0
-    rounded = tick if backtest.round_prices else 0.0
-    step = backtest.step or 0.0
-    fields = {
-        "slippage_rate": (backtest.slippage_bps or 0.0) * BPS,
-        "slippage_price": (backtest.slippage_ticks or 0.0) * tick,
-        "taker_rate": backtest.taker_bps * BPS,
-        "maker_rate": backtest.maker_bps * BPS,
-        "notional_quote": backtest.notional or 0.0,
-        "contract_base": backtest.contract or 0.0,
-        "capital_quote": backtest.capital,
-        "equity_fraction": backtest.equity_fraction or 0.0,
-        "volatility_target": backtest.volatility_target or 0.0,
-        "kelly_fraction": backtest.kelly_fraction or 0.0,
-        "max_exposure": backtest.max_exposure or np.inf,
-        "daily_loss_stop": backtest.daily_loss_stop or np.inf,
-        "half_spread": backtest.spread_bps * BPS / 2,
-        "tick": rounded,
-        "ticks_a_unit": whole_inverse(rounded),
-        "step": step,
-        "steps_a_unit": whole_inverse(step),
-        "min_notional_quote": backtest.min_notional,
-        "latency_bars": backtest.latency_bars,
-        "cooldown_bars": backtest.cooldown_bars,
-    }
-    terms: np.void = np.array([tuple(fields[name] for name in TERMS.names or ())], TERMS)[0]
-    return terms
-
-
-def whole_inverse(step: float) -> float:
-    """How many steps make 1, where that is a whole number; else 0."""
-    inverse = round(1.0 / step) if step > 0.0 else 0
-    return float(inverse) if inverse and abs(1.0 / step - inverse) < 1e-9 * inverse else 0.0
-
-
-def brackets_of(backtest: Backtest, columns: Columns, by_window: Sequence[Bracket] | None) -> NDArray[np.void]:
+def brackets_of(
+    columns: Columns, everywhere: Bracket, by_window: Sequence[Bracket] | None, latency_bars: int
+) -> NDArray[np.void]:
     """Records of BRACKET: one a symbol, or one for each stretch of rows whose entries lie in one window."""
     stretches: list[tuple[int, Bracket]] = []
     for one, first in zip(columns.market, columns.first_row.tolist(), strict=False):
+        last = everywhere
         if by_window is not None:
-            window = _window_of_entry(one, backtest.latency_bars)
+            window = _window_of_entry(one, latency_bars)
             changes = np.flatnonzero(np.diff(window)) + 1
             stretches += [(first + row, by_window[window[row - 1]]) for row in changes.tolist()]
-        last = backtest.bracket if by_window is None else by_window[window[-1]]
+            last = by_window[window[-1]]
         stretches.append((first + len(one.bars), last))
     return np.array(
         [(until, one.threshold, one.stop_atr, one.target_atr, int(one.max_hold)) for until, one in stretches], BRACKET

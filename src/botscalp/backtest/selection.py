@@ -4,8 +4,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from botscalp.backtest.engine import Bracket
 from botscalp.backtest.result import PredictedBars
-from botscalp.backtest.settings import Backtest, Bracket
+from botscalp.backtest.settings import Backtest
 from botscalp.backtest.sweep import sweep
 
 MIN_TRADES = 30

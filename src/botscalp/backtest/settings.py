@@ -2,32 +2,23 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Literal
+from functools import cached_property
+from typing import Annotated, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt, Lt
 
+from botscalp.backtest.engine import Bracket, Columns, brackets_of, run
+from botscalp.backtest.records import TERMS
+from botscalp.backtest.result import PredictedBars, Result
 from botscalp.errors import UserError
 from botscalp.types import Count, NonNegative, NonNegativeInt, Positive
-
-if TYPE_CHECKING:
-    from botscalp.backtest.result import PredictedBars, Result
 
 BPS = 1e-4
 SIZES = ("notional", "contract", "equity_fraction", "volatility_target", "kelly_fraction")
 """settings of which a trade needs exactly one"""
 BY_WINDOW = ("threshold", "stop_atr", "target_atr", "max_hold")
 """settings that may change from window to window"""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bracket:
-    """When to enter and where to leave, for one window; as in `Backtest`."""
-
-    threshold: float
-    stop_atr: float
-    target_atr: float
-    max_hold: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,15 +159,53 @@ class Backtest:
         """What holds where no window has its own."""
         return Bracket(**{name: getattr(self, name) for name in BY_WINDOW})
 
-    def run(self, market: "Sequence[PredictedBars]", by_window: Sequence[Bracket] | None = None) -> "Result":
+    @cached_property
+    def terms(self) -> np.void:
+        """The settings that hold in every window, as the kernel's record of TERMS."""
+        tick = self.tick or 0.0
+        rounded = tick if self.round_prices else 0.0
+        step = self.step or 0.0
+        values = {
+            "slippage_rate": (self.slippage_bps or 0.0) * BPS,
+            "slippage_price": (self.slippage_ticks or 0.0) * tick,
+            "taker_rate": self.taker_bps * BPS,
+            "maker_rate": self.maker_bps * BPS,
+            "notional_quote": self.notional or 0.0,
+            "contract_base": self.contract or 0.0,
+            "capital_quote": self.capital,
+            "equity_fraction": self.equity_fraction or 0.0,
+            "volatility_target": self.volatility_target or 0.0,
+            "kelly_fraction": self.kelly_fraction or 0.0,
+            "max_exposure": self.max_exposure or np.inf,
+            "daily_loss_stop": self.daily_loss_stop or np.inf,
+            "half_spread": self.spread_bps * BPS / 2,
+            "tick": rounded,
+            "ticks_a_unit": _whole_inverse(rounded),
+            "step": step,
+            "steps_a_unit": _whole_inverse(step),
+            "min_notional_quote": self.min_notional,
+            "latency_bars": self.latency_bars,
+            "cooldown_bars": self.cooldown_bars,
+        }
+        terms: np.void = np.array([tuple(values[name] for name in TERMS.names or ())], TERMS)[0]
+        return terms
+
+    def run(self, market: Sequence[PredictedBars], by_window: Sequence[Bracket] | None = None) -> Result:
         """Trade all symbols on one account, over the whole of their bars.
 
         Args:
             by_window: the bracket of each window, by the numbers in `PredictedBars.window`.
         """
-        from botscalp.backtest.engine import run
+        assert market, "a backtest needs at least one symbol"
+        columns = Columns(tuple(market))
+        brackets = brackets_of(columns, self.bracket, by_window, self.latency_bars)
+        return run(columns, brackets, self.terms, plain=self.plain and by_window is None)
 
-        return run(self, market, by_window)
+
+def _whole_inverse(step: float) -> float:
+    """How many steps make 1, where that is a whole number; else 0."""
+    inverse = round(1.0 / step) if step > 0.0 else 0
+    return float(inverse) if inverse and abs(1.0 / step - inverse) < 1e-9 * inverse else 0.0
 
 
 def _check_bracket(name: str, value: float) -> None:

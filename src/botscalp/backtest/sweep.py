@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from botscalp.backtest.engine import Columns, brackets_of, column, rows_at, terms_of
+from botscalp.backtest.engine import Columns, brackets_of, column, rows_at
 from botscalp.backtest.performance import (
     DAYS_PER_YEAR,
     MIN_SHARPE_DAYS,
@@ -89,8 +89,8 @@ def _each(columns: Columns, configs: Sequence[Backtest]) -> dict[str, NDArray[An
     """The figures of K configs, each run on its own."""
     import numba
 
+    from botscalp.backtest.each_kernel import run_each_nb
     from botscalp.backtest.records import TOTALS
-    from botscalp.backtest.sweep_kernel import run_each_nb
 
     times_ns = [one.bars.close_time_ns for one in columns.market]
     union_ns = np.unique(np.concatenate(times_ns))
@@ -103,8 +103,8 @@ def _each(columns: Columns, configs: Sequence[Backtest]) -> dict[str, NDArray[An
             columns.p,
             columns.atr,
             columns.interval_ns,
-            np.stack([brackets_of(config, columns, None) for config in configs]),
-            np.array([terms_of(config) for config in configs]),
+            np.stack([brackets_of(columns, config.bracket, None, config.latency_bars) for config in configs]),
+            np.array([config.terms for config in configs]),
             columns.account,
             np.stack(rows_at(times_ns, union_ns), axis=1),
             midnight_row_D,

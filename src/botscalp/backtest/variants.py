@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from botscalp.backtest.engine import Bracket
 from botscalp.backtest.performance import summarize
 from botscalp.backtest.result import PredictedBars, Result
-from botscalp.backtest.settings import SIZES, Backtest, Bracket
+from botscalp.backtest.settings import SIZES, Backtest
 
 
 @dataclass(frozen=True, kw_only=True)

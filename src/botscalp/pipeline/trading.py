@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from botscalp.backtest.engine import Bracket
 from botscalp.backtest.result import Result
-from botscalp.backtest.settings import Backtest, Bracket
+from botscalp.backtest.settings import Backtest
 from botscalp.backtest.variants import SizeRow, buy_and_hold, size_table
 from botscalp.pipeline.market import Market, chosen_brackets
 from botscalp.pipeline.predictions import Predictions
