@@ -21,9 +21,10 @@ from botscalp.pipeline.tracking import (
     NewRun,
     NoTracking,
     TrackedWindow,
-    Trial,
     open_store,
 )
+from botscalp.pipeline.trials import LEDGER, Trial
+from botscalp.windows import Range
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -191,13 +192,14 @@ def begun(
     tags: dict[str, str] | None = None,
     study: str = "s",
     count: int = 1,
-    market: str = "file BTCUSDT",
+    market: str = "file BTCUSDT 5m",
     days: tuple[int, int] = (0, 1),
 ) -> NewRun:
     """What a run is begun with; days of its tests since 1970."""
     config = folder / "config.yaml"
     config.write_text("seed: 1")
-    trial = Trial(count=count, market=market, test_ns=(days[0] * DAY_NS, days[1] * DAY_NS))
+    start, end = Range(days[0] * DAY_NS, days[1] * DAY_NS).iso()
+    trial = Trial(count=count, market=market, test_start=start, test_end=end)
     return NewRun(store=folder, study=study, name="n", params=params or {}, tags=tags or {}, trial=trial, config=config)
 
 
@@ -273,7 +275,7 @@ def test_every_setting_tried_on_the_same_test_bars_is_a_trial(tmp_path: Path) ->
     assert trials(days=(0, 30)) == 1
     assert trials(days=(29, 60), study="another", count=1_000) == 1_001
     assert trials(days=(60, 90)) == 1
-    assert trials(days=(0, 90), market="file ETHUSDT") == 1
+    assert trials(days=(0, 90), market="file ETHUSDT 5m") == 1
     with pytest.raises(ValueError, match="bug"), MlflowTracking().run(begun(tmp_path, days=(0, 30), count=5)):
         raise ValueError("bug")
     client, experiment_id, _ = open_store(tmp_path, "s")
@@ -282,6 +284,9 @@ def test_every_setting_tried_on_the_same_test_bars_is_a_trial(tmp_path: Path) ->
         client.delete_run(run.info.run_id)
     client.delete_experiment(open_store(tmp_path, "another")[1])
     assert trials(days=(0, 30)) == 1_008
+    with (tmp_path / LEDGER).open("a") as ledger:
+        ledger.write('{"count": 7, "mark')  # a process that died while it wrote
+    assert trials(days=(0, 30)) == 1_009
 
 
 def test_nothing_is_recorded_without_tracking(tmp_path: Path) -> None:
@@ -295,10 +300,11 @@ def test_nothing_is_recorded_without_tracking(tmp_path: Path) -> None:
 START = """
 import sys
 from pathlib import Path
-from botscalp.pipeline.tracking import MlflowTracking, NewRun, Trial
+from botscalp.pipeline.tracking import MlflowTracking, NewRun
+from botscalp.pipeline.trials import Trial
 files = Path(sys.argv[3])
 job = {"study": sys.argv[2], "name": "n", "params": {"seed": "1"}, "tags": {}, "config": files / "config.yaml"}
-job["trial"] = Trial(count=1, market="file BTCUSDT", test_ns=(0, 1))
+job["trial"] = Trial(count=1, market="m", test_start="2024-01-01", test_end="2024-02-01")
 with MlflowTracking().run(NewRun(store=Path(sys.argv[1]), **job)) as run:
     run.log_result({"test/auc": 0.5}, {"verdict": "REJECTED"}, files)
 """

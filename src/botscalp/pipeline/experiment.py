@@ -12,13 +12,13 @@ from botscalp.errors import UserError
 from botscalp.features.feature_set import FeatureSet
 from botscalp.labels import Label
 from botscalp.models import Model
-from botscalp.pipeline.provenance import market_name
 from botscalp.pipeline.rules import Outcome
-from botscalp.pipeline.tracking import NewRun, TrackedRun, Tracking, Trial
+from botscalp.pipeline.tracking import NewRun, TrackedRun, Tracking
+from botscalp.pipeline.trials import Trial, market_name
 from botscalp.pipeline.verdict import Thresholds
 from botscalp.training.settings import TrainerSettings
 from botscalp.types import Name, NonNegativeInt
-from botscalp.windows import WalkForward
+from botscalp.windows import Range, WalkForward
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +65,10 @@ class Experiment:
         return f"{self.names['model']}-{self.names['label'] if horizon is None else f'h{horizon}'}"
 
     def recorded(
-        self, tags: Mapping[str, str], config: Path, test_ns: tuple[int, int]
+        self, tags: Mapping[str, str], config: Path, *, tests: Range, interval: str
     ) -> AbstractContextManager[TrackedRun]:
         """Record the run by the chosen tracking while the block lasts, `tags` and the config file from the start."""
+        start, end = tests.iso()
         return self.tracking.run(
             NewRun(
                 store=self.job.store,
@@ -75,7 +76,7 @@ class Experiment:
                 name=self.title,
                 params=self.compared,
                 tags={**tags, **({} if self.sweep is None else {"sweep": self.sweep})},
-                trial=Trial(count=1, market=market_name(self.data), test_ns=test_ns),
+                trial=Trial(count=1, market=market_name(self.data, interval), test_start=start, test_end=end),
                 config=config,
             )
         )

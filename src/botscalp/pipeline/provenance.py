@@ -6,7 +6,6 @@ from typing import Any
 
 import botscalp
 from botscalp.data import Source
-from botscalp.options import described
 from botscalp.pipeline.panel import Panel
 from botscalp.times import interval_name
 from botscalp.windows import Range
@@ -29,13 +28,6 @@ def provenance(source: Source, panel: Panel, device: str) -> dict[str, Any]:
         "code": {"commit": commit, "dirty": None if commit is None else bool(_git("status", "--porcelain"))},
         "device": device,
     }
-
-
-def market_name(source: Source) -> str:
-    """A market's name, the same for every range that is loaded of it: "file BTCUSDT", or a simulated one with its settings."""
-    ranged = ("_target_", "path", "start", "end", "symbols")
-    settings = [f"{name}={value}" for name, value in described(source).items() if name not in ranged]
-    return " ".join([source.source, ",".join(source.symbols), *settings]).replace("'", "")
 
 
 def provenance_tags(origin: dict[str, Any]) -> dict[str, str]:

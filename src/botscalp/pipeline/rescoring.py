@@ -13,11 +13,13 @@ from botscalp.data import Source
 from botscalp.errors import UserError
 from botscalp.pipeline.heatmap import write_heat_map
 from botscalp.pipeline.market import Market, chosen_brackets
-from botscalp.pipeline.provenance import market_name
 from botscalp.pipeline.run_folder import read_summary, write_trading
 from botscalp.pipeline.scores import StoredScores, read_scores
-from botscalp.pipeline.tracking import NewRun, Tracking, Trial
+from botscalp.pipeline.tracking import NewRun, Tracking
+from botscalp.pipeline.trials import Trial, market_name
+from botscalp.times import interval_name
 from botscalp.types import Int64
+from botscalp.windows import Range
 
 HEADLINE = (
     "mean_net_bps",
@@ -92,13 +94,19 @@ def run_rescoring(job: Job, tracking: Tracking, folder: Path) -> None:
     """
     loaded = load(job)
     kind = "grid" if job.grid else "rescored"
+    start, end = Range(*loaded.span_ns).iso()
     new = NewRun(
         store=job.store,
         study=job.study,
         name=kind,
         params=_params(job),
         tags={"kind": kind, "predictions": str(job.run_folder or job.predictions)},
-        trial=Trial(count=job.configs, market=market_name(job.source), test_ns=loaded.span_ns),
+        trial=Trial(
+            count=job.configs,
+            market=market_name(job.source, interval_name(loaded.market.bars[0].interval_ns)),
+            test_start=start,
+            test_end=end,
+        ),
         config=None,
     )
     with tracking.run(new) as run:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from botscalp.errors import Interrupted, UserError
+from botscalp.pipeline.trials import Trial, record_trial
 from botscalp.pipeline.window import FittedWindow
 from botscalp.windows import Window
 
@@ -47,22 +48,6 @@ class TrackedWindow:
             history=fit.history,
             metrics={**shown, "time/fit_s": fit.fit_s, "time/epochs": len(fit.history)},
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trial:
-    """How many settings a run tries, and on what: every look at the same test bars makes the best of them less telling."""
-
-    count: int
-    market: str
-    """names the market whatever range of it was loaded; see `provenance.market_name`"""
-    test_ns: tuple[int, int]
-    """from the first test's start to the last one's end"""
-
-    def tags(self) -> dict[str, str]:
-        """As the run keeps it."""
-        start, end = (_iso(time_ns) for time_ns in self.test_ns)
-        return {"trials": str(self.count), "data.market": self.market, "test.start": start, "test.end": end}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,14 +115,15 @@ class MlflowTracking:
 
         client, experiment_id, uri = open_store(new.store, new.study)
         close_orphans(client)
-        tags = {**new.tags, **new.trial.tags(), "level": "study", OWNER: _owner()}
+        tags = {**new.tags, "trials": str(new.trial.count), "level": "study", OWNER: _owner()}
         run_id = client.create_run(experiment_id, run_name=new.name, tags=tags).info.run_id
         try:
             client.log_batch(run_id, params=[Param(key, value) for key, value in new.params.items()])
             if new.config is not None:
                 client.log_artifact(run_id, str(new.config))
             location = {"tracking_uri": uri, "experiment": new.study, "run_id": run_id}
-            yield MlflowRun(client, experiment_id, run_id, location, trials_on(client, new.trial))
+            trials = record_trial(new.store, new.trial, run_id)
+            yield MlflowRun(client, experiment_id, run_id, location, trials)
         except (Interrupted, KeyboardInterrupt):
             client.set_terminated(run_id, "KILLED")
             raise
@@ -218,19 +204,6 @@ def open_store(store: Path, study: str) -> "tuple[MlflowClient, str, str]":
     if experiment.lifecycle_stage == "deleted":
         raise UserError("study", study, "this study was deleted in MLflow", "restore it there, or choose another name")
     return client, experiment.experiment_id, uri
-
-
-def trials_on(client: "MlflowClient", trial: Trial) -> int:
-    """Settings tried on that market in test ranges that overlap: those of all studies, of failed and deleted runs too."""
-    from mlflow.entities import ViewType
-
-    start, end = (_iso(time_ns) for time_ns in trial.test_ns)
-    experiments = [one.experiment_id for one in client.search_experiments(view_type=ViewType.ALL)]
-    runs = client.search_runs(
-        experiments, f"tags.level = 'study' and tags.`data.market` = '{trial.market}'", ViewType.ALL, max_results=50_000
-    )
-    tags = [run.data.tags for run in runs]
-    return sum(int(one["trials"]) for one in tags if one["test.start"] < end and start < one["test.end"])
 
 
 def artifacts_of(run_id: str, store: Path) -> Path | None:

@@ -23,6 +23,7 @@ from botscalp.pipeline.trading import ModelPredictions, trade
 from botscalp.pipeline.verdict import judge
 from botscalp.pipeline.window import FittedWindow, check_window
 from botscalp.training.settings import BASELINE
+from botscalp.windows import Range
 
 
 def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
@@ -54,8 +55,9 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
     origin = provenance(experiment.data, panel, device)
     terminal.announce(experiment, panel, windows, device)
 
-    test_ns = (windows[0].test.start_ns, windows[-1].test.end_ns)
-    with experiment.recorded(provenance_tags(origin), folder / CONFIG, test_ns) as run:
+    tests = Range(windows[0].test.start_ns, windows[-1].test.end_ns)
+    tags, interval = provenance_tags(origin), origin["data"]["interval"]
+    with experiment.recorded(tags, folder / CONFIG, tests=tests, interval=interval) as run:
         fits: dict[str, list[FittedWindow]] = {model: [] for model in models}
         for fitted in fit_windows(experiment, panel, windows, models=models, device=device, keep=folder / "models"):
             for model, fit in fitted.items():
