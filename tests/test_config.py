@@ -165,7 +165,7 @@ def test_every_option_begins_with_what_it_is_and_explains_its_values(path: Path)
     assert lines[0].startswith("# ")
     if path.parent.name in GROUPS and "defaults:" not in lines:
         bare = [line for line in lines if ": " in line and "#" not in line and not line.startswith("_target_")]
-        said_once = {"test:", "step:", "capital:", "threshold:", "stop_atr:", "target_atr:"}
+        said_once = {"test:", "step:", "capital:", "threshold:", "stop_atr:", "target_atr:", "max_hold:"}
         assert [line for line in bare if line.split()[0] not in said_once] == []
 
 

@@ -6,6 +6,7 @@ rates in hundredths of a percent end in `_bps`, money in the quote currency ends
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from math import inf
 from typing import Annotated, Any
 
 import numpy as np
@@ -19,8 +20,8 @@ Bool = NDArray[np.bool_]
 
 Count = Annotated[int, Ge(1)]
 NonNegativeInt = Annotated[int, Ge(0)]
-Positive = Annotated[float, Gt(0)]
-NonNegative = Annotated[float, Ge(0)]
+Positive = Annotated[float, Gt(0), Lt(inf)]
+NonNegative = Annotated[float, Ge(0), Lt(inf)]
 Fraction = Annotated[float, Ge(0), Lt(1)]
 Name = Annotated[str, MinLen(1)]
 

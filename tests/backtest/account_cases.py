@@ -125,11 +125,11 @@ def _bars(predicted: PredictedBars) -> dict[int, Bar]:
         rows[number] = Bar(*prices, float(predicted.p[t]), float(predicted.atr[t]), int(predicted.window[t]))
     if predicted.finer is not None:
         finer = predicted.finer
-        for time_ns, high, low in zip(
-            finer.open_time_ns.tolist(), finer.high.tolist(), finer.low.tolist(), strict=True
-        ):
-            bar = rows[time_ns // bars.interval_ns]
-            bar.finer = (*bar.finer, (high, low))
+        ranges = zip(finer.high.tolist(), finer.low.tolist(), strict=True)
+        held = dict(zip(finer.open_time_ns.tolist(), ranges, strict=True))
+        for number, bar in rows.items():
+            first_ns = number * bars.interval_ns
+            bar.finer = tuple(held.get(first_ns + step * finer.interval_ns) for step in range(FINER))
     return rows
 
 

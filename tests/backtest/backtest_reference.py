@@ -57,6 +57,8 @@ ACCOUNT_BUGS = (
     "a day begins after its first close",
     "finer bars are not asked",
     "finer bars that touch both are a target",
+    "a missing finer bar is passed over",
+    "a spread past the stop waits for the bar",
     "the signal's window sets the bracket",
 )
 
@@ -70,8 +72,8 @@ class Bar:
     p: float
     atr: float
     window: int = 0
-    finer: tuple[tuple[float, float], ...] = ()
-    """(high, low) of its finer bars, in order"""
+    finer: tuple[tuple[float, float] | None, ...] = ()
+    """(high, low) of its finer bars, in order; None for one that is missing"""
 
 
 @dataclass
@@ -187,6 +189,14 @@ class Reference:
         self.pay_funding(symbol, number)
         self.at_open(symbol, number, symbol.bars[number])
 
+    def leave_at_once(self, symbol: Symbol, number: int, bar: Bar) -> None:
+        position = symbol.position
+        if position is None or not self.rules.spread_bps or self.bug == "a spread past the stop waits for the bar":
+            return
+        quote = self.quote(bar.open, -position.side)
+        if self.at_least_as_bad(position, quote, position.stop):
+            self.leave(symbol, number, bar.open, quote, "stop")
+
     def pay_funding(self, symbol: Symbol, number: int) -> None:
         position = symbol.position
         if position is None or number not in symbol.funding:
@@ -218,6 +228,7 @@ class Reference:
             if order is not None and (order.due <= number or self.bug == "an order is never late"):
                 symbol.order = None
                 self.enter(symbol, number, bar, order)
+                self.leave_at_once(symbol, number, bar)
                 too_early = self.bug == "funding is paid by who has just entered" and number in symbol.funding
                 if too_early and symbol.position is not None:
                     self.charge(symbol, symbol.position, number)
@@ -277,8 +288,12 @@ class Reference:
     def stop_came_first(self, position: Position, bar: Bar) -> bool:
         if self.bug == "target before stop":
             return False
-        for high, low in () if self.bug == "finer bars are not asked" else bar.finer:
-            stopped, reached = self.touches(position, high, low)
+        for finer in () if self.bug == "finer bars are not asked" else bar.finer:
+            if finer is None:
+                if self.bug == "a missing finer bar is passed over":
+                    continue
+                return True
+            stopped, reached = self.touches(position, *finer)
             if stopped and reached and self.bug == "finer bars that touch both are a target":
                 return False
             if stopped or reached:

@@ -38,7 +38,6 @@ def option(name: str) -> dict[str, Any]:
         ({"round_prices": True}, "backtest.tick"),
         ({"contract": 1.0, "equity_fraction": 0.1}, "backtest.contract"),
         ({"kelly_fraction": 0.5}, "backtest.max_exposure"),
-        ({"spread_bps": 20_000.0}, "backtest.spread_bps"),
         ({"candidates": {"taker_bps": (1.0,)}}, "backtest.candidates.taker_bps"),
         ({"candidates": {"threshold": (0.4,)}}, "backtest.candidates.threshold"),
         ({"candidates": {"max_hold": (2.5,)}}, "backtest.candidates.max_hold"),
@@ -59,7 +58,14 @@ def test_the_options_hold_every_argument_in_range(name: str) -> None:
     TypeAdapter(Backtest).validate_python(values)
 
 
-@pytest.mark.parametrize("wrong", [{"threshold": 0.4}, {"threshold": 1.0}, {"max_hold": 0}, {"taker_bps": -1.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *({"threshold": 0.4}, {"threshold": 1.0}, {"max_hold": 0}, {"taker_bps": -1.0}, {"taker_bps": np.inf}),
+        *({"spread_bps": 20_000.0}, {"slippage_bps": 10_000.0}, {"max_hold": 10**8}, {"cooldown_bars": 10**8}),
+        *({"latency_bars": 10**19}, {"notional": np.inf}, {"capital": np.nan}),
+    ],
+)
 def test_values_out_of_range_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(Backtest).validate_python(option("default") | wrong)

@@ -92,6 +92,7 @@ def stop_first_nb(
     finer_low: Float64,
     first: int,
     last: int,
+    finer_interval_ns: int,
     start_ns: int,
     end_ns: int,
     side: float,
@@ -100,10 +101,11 @@ def stop_first_nb(
 ) -> bool:
     """Whether the finer bars of [start_ns, end_ns), among rows first .. last - 1, touch the stop no later than the target.
 
-    What they do not tell counts as a stop.
+    What they do not tell, because one is missing before any touches, counts as a stop.
     """
     row = first + np.searchsorted(finer_time_ns[first:last], start_ns)
-    while row < last and finer_time_ns[row] < end_ns:
+    due_ns = start_ns
+    while row < last and due_ns < end_ns and finer_time_ns[row] == due_ns:
         worst = finer_low[row] if side > 0.0 else finer_high[row]
         best = finer_high[row] if side > 0.0 else finer_low[row]
         if side * (worst - stop) <= 0.0:
@@ -111,6 +113,7 @@ def stop_first_nb(
         if side * (best - target) >= 0.0:
             return False
         row += 1
+        due_ns += finer_interval_ns
     return True
 
 

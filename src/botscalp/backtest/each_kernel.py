@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from botscalp.backtest.kernel import Account, run_nb
+from botscalp.backtest.kernel import AccountColumns, run_nb
 from botscalp.backtest.performance_kernel import day_figures_nb, max_drawdown_nb, totals_nb
 from botscalp.backtest.records import TRADE
 from botscalp.compiled import njit, prange
@@ -22,7 +22,7 @@ def run_each_nb(
     interval_ns: int,
     brackets_KG: NDArray[np.void],
     terms_K: NDArray[np.void],
-    account: Account,
+    account: AccountColumns,
     seen_US: Int64,
     midnight_row_D: Int64,
     threads: int,

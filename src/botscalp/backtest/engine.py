@@ -13,7 +13,7 @@ from botscalp.backtest.result import PredictedBars, Result
 from botscalp.types import Float64, Int64
 
 if TYPE_CHECKING:
-    from botscalp.backtest.kernel import Account
+    from botscalp.backtest.kernel import AccountColumns
 
 NO_ROWS = np.zeros(0, np.int64)
 NO_PRICES = np.zeros(0)
@@ -70,10 +70,10 @@ class Columns:
         return len(self.market) == 1 and self.market[0].funding is None and self.market[0].finer is None
 
     @cached_property
-    def account(self) -> "Account":
+    def account(self) -> "AccountColumns":
         """What the kernel needs where settings are not plain."""
         # Here and not above: numba takes 0.2 s to import.
-        from botscalp.backtest.kernel import Account
+        from botscalp.backtest.kernel import AccountColumns
 
         funding_row, funding_rate = [NO_ROWS], [NO_PRICES]
         finer = [one.finer for one in self.market]
@@ -83,11 +83,12 @@ class Columns:
                 inside = row < len(one.bars)
                 funding_row.append(first + row[inside])
                 funding_rate.append(column(one.funding.rate[inside]))
-        return Account(
+        return AccountColumns(
             first_row_S=self.first_row,
             funding_row=np.concatenate(funding_row),
             funding_rate=np.concatenate(funding_rate),
             finer_first_S=np.cumsum([0, *(0 if bars is None else len(bars) for bars in finer)]),
+            finer_interval_ns=next((int(bars.interval_ns) for bars in finer if bars is not None), 0),
             finer_time_ns=np.concatenate([NO_ROWS, *(bars.open_time_ns for bars in finer if bars is not None)]),
             finer_high=np.concatenate([NO_PRICES, *(bars.high for bars in finer if bars is not None)]),
             finer_low=np.concatenate([NO_PRICES, *(bars.low for bars in finer if bars is not None)]),

@@ -33,20 +33,21 @@ Money
 - Slippage is a fraction of the price or an amount in price units. Fees are a rate on the notional of each fill.
 - PnL is marked at every close; entry fee and entry slippage fall due at the entry, the others at the exit.
 
-Where asked (each is off by default; a run with any of these has an `Account`)
+Where asked (each is off by default; a run with any of these is given `AccountColumns`)
 - Windows: threshold and bracket are those of the entry bar's window.
 - Latency: an order of bar t arrives n bars later, at the open of bar e = t+1+n; if that bar is missing the signal is void.
   Signals while an order is under way are ignored. Stop, target and time-out rest at the exchange and act at once.
 - Spread: bars are mid prices, bid and ask lie half the spread off. A long enters at the ask, and what its stop and target
-  are compared with, and what it leaves at, is the bid; a short the other way round. Mid to fill counts as slippage.
-- Finer bars: where one bar touches stop and target, its finer bars tell which came first. Both in one of these, or none
-  of these there: the stop counts.
+  are compared with, and what it leaves at, is the bid; a short the other way round. Where that is past the stop already as
+  the position is entered, it leaves at once at that quote. Mid to fill counts as slippage.
+- Finer bars: where one bar touches stop and target, its finer bars tell which came first. Both in one of these, or one
+  missing before any touches: the stop counts.
 - Funding: who holds a position at the last close before a funding time pays (or is paid) size x price x rate, the price
   being the open of the first bar from then on. An entry at that open pays nothing, an exit at that open does.
 - Prices on the grid: stop and target round away from the fill, every fill rounds against us.
 - Sizes: the notional is a fraction of equity; or such that one ATR is a fraction of equity; or Kelly's stake of an even bet,
   2q - 1 of equity for the probability q of the side taken, times a fraction. Equity is the account's, all symbols marked
-  at the close of t. Sizes round down to the step; an order below the least notional is not sent.
+  at the close of t. Sizes round down to the step. An order is sized as it arrives: one below the least notional is void.
 - Exposure: the entry notionals of all positions and orders stay within a multiple of equity; an order is cut to the rest.
 - Cooldown: after an exit at bar x the closes of x .. x+n-1 do not signal.
 - Daily loss: once equity at a close lies the given fraction below what it was as the UTC day began, no close signals until
@@ -77,8 +78,8 @@ from botscalp.compiled import njit
 from botscalp.types import Float64, Int64
 
 
-class Account(NamedTuple):
-    """What a run with more than one symbol and plain settings needs besides; empty arrays where there is nothing."""
+class AccountColumns(NamedTuple):
+    """What a run with more than one symbol or more than plain settings needs besides; empty where there is nothing."""
 
     first_row_S: Int64
     """where each symbol's rows begin, and N"""
@@ -87,6 +88,7 @@ class Account(NamedTuple):
     funding_rate: Float64
     finer_first_S: Int64
     """where each symbol's finer bars begin, and their number"""
+    finer_interval_ns: int
     finer_time_ns: Int64
     finer_high: Float64
     finer_low: Float64
@@ -104,7 +106,7 @@ def run_nb(
     interval_ns: int,
     brackets: NDArray[np.void],
     terms: np.void,
-    account: Account | None,
+    account: AccountColumns | None,
     trades: Trades,
     pnl_quote: Float64,
 ) -> int:
@@ -279,11 +281,14 @@ def run_nb(
             charge += 1
 
         inside = False
+        at_open = x > e
+        if account is not None:
+            at_open = at_open or half_spread > 0.0
         if x == n:
             x = n - one
             exit_raw = close[x]
             reason = END
-        elif x > e and side * (open_[x] - stop) <= 0.0:
+        elif at_open and side * (open_[x] - stop) <= 0.0:
             exit_raw = open_[x]
             reason = STOP
         elif x > e and side * (open_[x] - target) >= 0.0:
@@ -302,6 +307,7 @@ def run_nb(
                     finer_low,
                     finer_first_S[s],
                     finer_first_S[s + 1],
+                    account.finer_interval_ns,
                     open_time_ns[x],
                     open_time_ns[x] + interval_ns,
                     side,

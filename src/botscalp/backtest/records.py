@@ -23,7 +23,7 @@ TERMS = np.dtype(
     [
         *((name, np.float64) for name in ("slippage_rate", "slippage_price", "taker_rate", "maker_rate")),
         *((name, np.float64) for name in ("notional_quote", "contract_base", "capital_quote")),
-        # Read only where there is an account: see `Account` in kernel.py.
+        # Read only where there is an account: see `AccountColumns` in kernel.py.
         *((name, np.float64) for name in ("equity_fraction", "volatility_target", "kelly_fraction")),
         *(
             (name, np.float64) for name in ("max_exposure", "daily_loss_stop")

@@ -20,7 +20,7 @@ def best_bracket(backtest: Backtest, market: Sequence[PredictedBars]) -> Bracket
     """
     if not market:
         return backtest.bracket
-    grid = {name: list(values) for name, values in backtest.candidates.items()}
+    grid = {name: list(values) for name, values in backtest.candidates.items() if values is not None}
     table = sweep(market, backtest, grid)
     earned = table.net_pnl.where(table.trades >= MIN_TRADES)
     if earned.isna().all():

@@ -6,15 +6,17 @@ from functools import cached_property
 from typing import Annotated, Literal
 
 import numpy as np
-from annotated_types import Ge, Gt, Lt
+from annotated_types import Ge, Gt, Le, Lt
 
 from botscalp.backtest.engine import Bracket, Columns, brackets_of, run
 from botscalp.backtest.records import TERMS
 from botscalp.backtest.result import PredictedBars, Result
 from botscalp.errors import UserError
-from botscalp.types import Count, NonNegative, NonNegativeInt, Positive
+from botscalp.types import Count, NonNegative, Positive
 
 BPS = 1e-4
+MOST_BARS = 1_000_000
+"""a hold, delay or rest: nearly ten years of 5-minute bars, and few enough for nanoseconds"""
 SIZES = ("notional", "contract", "equity_fraction", "volatility_target", "kelly_fraction")
 """settings of which a trade needs exactly one"""
 BY_WINDOW = ("threshold", "stop_atr", "target_atr", "max_hold")
@@ -31,28 +33,28 @@ class Backtest:
     """stop distance from the fill, in ATRs of the signal bar"""
     target_atr: Positive
     """target distance from the fill, in ATRs of the signal bar"""
-    max_hold: Count
+    max_hold: Annotated[int, Ge(1), Le(MOST_BARS)]
     """bars a position is watched; it leaves at the open of the next one"""
     atr_span: Count
     """bars of Wilder's average; who calls `run` computes the ATR with it"""
     select: Literal["none", "validation"]
     """validation: each window's threshold and bracket are the best of `candidates` on the second half of its validation"""
-    candidates: Mapping[str, tuple[float, ...]]
-    """values of threshold, stop_atr, target_atr and max_hold to choose from; one that is left out stays as it is set"""
+    candidates: Mapping[str, tuple[float, ...] | None]
+    """values of threshold, stop_atr, target_atr and max_hold to choose from; one that is null stays as it is set"""
 
     taker_bps: NonNegative
     """fee per side on entries, stops, timeouts and the end of the data, in 0.01 % of the fill's notional"""
     maker_bps: NonNegative
     """fee per side on targets, in 0.01 % of the fill's notional"""
-    slippage_bps: NonNegative | None
+    slippage_bps: Annotated[float, Ge(0), Lt(10_000)] | None
     """slippage of each market order in 0.01 % of its price; or slippage_ticks with tick"""
     slippage_ticks: NonNegative | None
     """slippage of each market order in ticks"""
-    spread_bps: NonNegative
+    spread_bps: Annotated[float, Ge(0), Lt(20_000)]
     """from bid to ask, in 0.01 % of the price; bars are then mid prices"""
     funding: str | None
     """a file of funding rates, or a pattern with {symbol}; who calls `run` loads it"""
-    latency_bars: NonNegativeInt
+    latency_bars: Annotated[int, Ge(0), Le(MOST_BARS)]
     """bars that an entry order is late"""
     finer: str | None
     """a file of finer bars, or a pattern with {symbol}; who calls `run` loads it"""
@@ -78,7 +80,7 @@ class Backtest:
     """notional in Kelly's stakes of an even bet: times 2q - 1 of equity; goes with max_exposure"""
     max_exposure: Positive | None
     """entry notionals of all positions together, as a multiple of equity; None for no limit"""
-    cooldown_bars: NonNegativeInt
+    cooldown_bars: Annotated[int, Ge(0), Le(MOST_BARS)]
     """bars after an exit whose closes do not signal"""
     daily_loss_stop: Annotated[float, Gt(0), Lt(1)] | None
     """loss of a UTC day, as a fraction of the equity it began with, after which it trades no more; None for no limit"""
@@ -124,21 +126,21 @@ class Backtest:
                 f"backtest.round_prices={str(self.round_prices).lower()}",
                 "set backtest.tick with slippage_ticks or round_prices=true, or null without them",
             )
-        if self.spread_bps >= 2 / BPS:
-            raise UserError("backtest.spread_bps", self.spread_bps, "the bid would be below 0", "give less than 20,000")
 
     def _check_candidates(self) -> None:
         for name, values in self.candidates.items():
+            if name in BY_WINDOW and values is None:
+                continue
             if name not in BY_WINDOW or not values:
                 raise UserError(
                     f"backtest.candidates.{name}",
-                    list(values),
+                    values,
                     "no values to choose from" if name in BY_WINDOW else "is not chosen by window",
                     f"give a list of values of {', '.join(BY_WINDOW)}",
                 )
             for value in values:
                 _check_bracket(name, value)
-        if self.select == "validation" and not self.candidates:
+        if self.select == "validation" and not any(self.candidates.values()):
             raise UserError(
                 "backtest.candidates", "{}", "nothing to choose from", "list values of threshold, stop_atr, ..."
             )
@@ -210,13 +212,17 @@ def _whole_inverse(step: float) -> float:
 
 def _check_bracket(name: str, value: float) -> None:
     """Refuse a candidate that `Backtest` would refuse as a setting."""
-    fits = {
-        "threshold": 0.5 <= value < 1,
-        "stop_atr": value > 0,
-        "target_atr": value > 0,
-        "max_hold": value >= 1 and value == int(value),
-    }
-    if not (np.isfinite(value) and fits[name]):
+    finite = bool(np.isfinite(value))
+    fits = (
+        finite
+        and {
+            "threshold": 0.5 <= value < 1,
+            "stop_atr": value > 0,
+            "target_atr": value > 0,
+            "max_hold": 1 <= value <= MOST_BARS and value == np.floor(value),
+        }[name]
+    )
+    if not fits:
         raise UserError(
             f"backtest.candidates.{name}",
             value,
