@@ -15,6 +15,7 @@ from backtest_cases import backtest, noise
 from omegaconf import OmegaConf
 
 from botscalp.backtest import PredictedBars, summarize, sweep
+from botscalp.data.bars import market_digest
 from botscalp.errors import UserError
 from botscalp.indicators import atr
 from botscalp.options import described
@@ -50,7 +51,9 @@ def run_folder(tmp_path: Path, market: PredictedBars) -> Path:
     predictions = {"open_time": times[known], "symbol": "BTCUSDT", "window": WINDOW, "p": market.p[known]}
     pd.DataFrame(predictions).to_parquet(folder / "predictions.parquet")
     test = [str(times[FIRST]), str(times[LAST])]
-    (folder / "summary.json").write_text(json.dumps({"windows": [{"test": test}]}))
+    (folder / "summary.json").write_text(
+        json.dumps({"windows": [{"test": test}], "data": {"digest": market_digest((bars,))}})
+    )
     data = {"_target_": "botscalp.data.files.FileSource", "path": str(tmp_path / "bars.parquet")}
     data |= {"symbols": ["BTCUSDT"], "start": None, "end": None}  # type: ignore[dict-item]
     OmegaConf.save(
@@ -112,6 +115,52 @@ def test_a_grid_is_one_run_in_mlflow(run_folder: Path, market: PredictedBars) ->
     assert {file.path for file in client.list_artifacts(run.info.run_id)} >= {"grid.parquet", "grid.png", "grid.json"}
 
 
+def test_brackets_chosen_on_the_run_s_validation(run_folder: Path, market: PredictedBars) -> None:
+    """Two windows whose validation ranges overlap; a typed list of candidates replaces the run's."""
+    times = pd.to_datetime(market.bars.open_time_ns, utc=True)
+    rows = slice(FIRST + 50, FIRST + 900)
+    validation = pd.DataFrame({"open_time": times[rows], "symbol": "BTCUSDT", "window": WINDOW, "p": market.p[rows]})
+    validation.to_parquet(run_folder / "validation.parquet")
+    words = (
+        "backtest.select=validation",
+        "backtest.candidates.threshold=[0.5,0.6]",
+        "backtest.candidates.stop_atr=null",
+    )
+    done = command(run_folder.parent, f"run={run_folder}", *words, "backtest.taker_bps=0", "tracking=none")
+    assert done.returncode == 0, done.stderr
+    (bracket,) = json.loads((Path(done.stdout.splitlines()[-1]) / "backtest.json").read_text())["brackets"]
+    assert bracket["threshold"] in (0.5, 0.6) and bracket["stop_atr"] == 1.5 and bracket["max_hold"] == 20
+    table = pd.concat([validation, validation.assign(window=1)])
+    table.to_parquet(run_folder / "twice.parquet")
+    once = ("symbol", "open_time", "window")
+    assert len(read_scores(run_folder / "twice.parquet", (market.bars,), once=once).p) == 2 * len(validation)
+
+
+def test_simulated_bars_may_be_traded_too(tmp_path: Path) -> None:
+    times = pd.date_range("2023-01-05", periods=500, freq="5min", tz="UTC")
+    pd.DataFrame({"open_time": times, "p": 0.6}).to_csv(tmp_path / "scores.csv", index=False)
+    done = command(tmp_path, f"predictions={tmp_path / 'scores.csv'}", "data=simulated", "seed=3", "tracking=none")
+    assert done.returncode == 0, done.stderr
+
+
+def test_other_bars_than_the_run_s_are_noticed(run_folder: Path) -> None:
+    bars = pd.read_parquet(run_folder.parent / "bars.parquet")
+    prices = ["open", "high", "low", "close"]
+    bars.assign(**{name: bars[name] / 2 for name in prices}).to_parquet(run_folder.parent / "half.parquet")
+    path = run_folder.parent / "half.parquet"
+    done = command(run_folder.parent, f"run={run_folder}", f"data.path={path}", "tracking=none")
+    assert done.returncode == 0 and "not the bars that the run was made on" in done.stdout
+
+
+@pytest.mark.parametrize("windows", [[1, 0], [5, 6]])
+def test_windows_of_a_file_are_numbered_from_0_in_order(tmp_path: Path, run_folder: Path, windows: list[int]) -> None:
+    table = pd.read_parquet(run_folder / "predictions.parquet")
+    table.assign(window=np.repeat(windows, [4_000, len(table) - 4_000])).to_parquet(tmp_path / "p.parquet")
+    words = (f"predictions={tmp_path / 'p.parquet'}", f"data.path={tmp_path / 'bars.parquet'}", "tracking=none")
+    done = command(tmp_path, *words)
+    assert done.returncode == 2 and "number them 0, 1, 2" in done.stderr
+
+
 def test_anybodys_probabilities(tmp_path: Path, run_folder: Path, market: PredictedBars) -> None:
     """A CSV of open_time and p: from its first bar to its last, under the default settings."""
     known = ~np.isnan(market.p)
@@ -136,6 +185,18 @@ def test_anybodys_probabilities(tmp_path: Path, run_folder: Path, market: Predic
         (("run={run}", "grid.threshold=[0.4]"), "backtest.threshold=0.4"),
         (("run={run}", "grid.thresold=[0.6]"), "did you mean threshold?"),
         (("predictions=x.csv",), "data.path=: predictions of a file need their bars"),
+        (("run={run}", "grid.threshold=0.55"), "write a list: grid.threshold=[0.55]"),
+        (("run={run}", "grid.threshold=[]"), "grid.threshold=[]: is empty"),
+        (("run={run}", "grid.threshold=[0.55,0.55]"), "repeats a value"),
+        (("run={run}", "+grid.atr_span=[7,14]"), "grid.atr_span=[7.0, 14.0]: no such setting in a grid"),
+        (("run={run}", "study=a/b"), "study=a/b: names a folder"),
+        (("run={run}", "backtest.select=validation", "grid.threshold=[0.6]"), "cannot be a grid at once"),
+        (
+            ("predictions={run}/predictions.parquet", "data.path={run}/../bars.parquet", "backtest.select=validation"),
+            "no validation range",
+        ),
+        (("run={run}", "backtest.tick=9000", "backtest.round_prices=true"), "more than a tenth"),
+        (("run={run}", "backtest.funding=nowhere.csv"), "backtest.funding=nowhere.csv: no such file"),
     ],
 )
 def test_refusals_name_the_key(run_folder: Path, words: tuple[str, ...], message: str) -> None:
@@ -167,6 +228,11 @@ def test_the_work_takes_less_than_a_second(run_folder: Path, market: PredictedBa
         (lambda table: pd.concat([table, table.iloc[:1]]), "is there twice"),
         (lambda table: table.assign(open_time=table.open_time + pd.Timedelta("1min")), "predictions have no bar"),
         (lambda table: table.assign(symbol="ETHUSDT"), "there are predictions of ETHUSDT"),
+        (lambda table: table.assign(symbol=None), "a symbol is missing"),
+        (lambda table: table.assign(window=0.5), "a window is no whole number"),
+        (lambda table: table.assign(p="54.1%"), "is no number"),
+        (lambda table: table.assign(open_time="yesterday"), "is no time"),
+        (lambda table: table.iloc[:0], "holds no rows"),
     ],
 )
 def test_predictions_that_cannot_be_traded(

@@ -32,7 +32,10 @@ def rescore(cfg: DictConfig) -> None:
     from botscalp.options import build, checked
     from botscalp.pipeline.run_folder import folder_of
 
+    if OmegaConf.is_missing(cfg.data, "path"):
+        cfg.data.path = ""  # a run brings its own; predictions of a file are refused without
     values = plain(cfg)
+    values["study"] = str(values["study"] or "")  # study=2024 is a name too
     option = {group: values.pop(group) for group in ("data", "backtest", "tracking")}
     request: Request = checked(Request, values)
     if (request.run is None) == (request.predictions is None):
@@ -50,10 +53,10 @@ def rescore(cfg: DictConfig) -> None:
     source, backtest, tracking = (build(option[group], group) for group in ("data", "backtest", "tracking"))
     grid = {name: values for name, values in request.grid.items() if values is not None}
 
-    from botscalp.pipeline.rescoring import Job, run_rescoring
+    from botscalp.pipeline.rescoring import Rescoring, run_rescoring
 
     folder = Path(HydraConfig.get().runtime.output_dir)
-    job = Job(
+    job = Rescoring(
         source=source,
         backtest=backtest,
         grid=_checked_grid(option["backtest"], grid),
@@ -79,17 +82,27 @@ def _as_in_run(folder: Path, group: str, composed: Mapping[str, Any], typed: Map
     path = folder / "config.yaml"
     if group in typed or not path.is_file():
         return dict(composed)
-    stored: dict[str, Any] = OmegaConf.to_container(OmegaConf.load(path)[group], resolve=True)  # type: ignore[assignment,index]
-    prefix = f"{group}."
-    return stored | {key[len(prefix) :]: composed[key[len(prefix) :]] for key in typed if key.startswith(prefix)}
+    stored = OmegaConf.load(path)[group]  # type: ignore[index]
+    for key in typed:
+        if key.startswith(f"{group}."):
+            inner = key.partition(".")[2]
+            OmegaConf.update(stored, inner, OmegaConf.select(OmegaConf.create(dict(composed)), inner), merge=False)
+    values: dict[str, Any] = OmegaConf.to_container(stored, resolve=True)  # type: ignore[assignment]
+    return values
 
 
 def _checked_grid(backtest: Mapping[str, Any], grid: Mapping[str, list[float]]) -> dict[str, list[float]]:
     """Each value as the setting it stands for: its range checked, an integer where it counts."""
     from botscalp.backtest import Backtest
-    from botscalp.options import checked
+    from botscalp.backtest.sweep import SWEPT
+    from botscalp.options import checked, nearest
 
     settings = {name: value for name, value in backtest.items() if name != "_target_"}
+    for name, values in grid.items():
+        if name not in SWEPT:
+            raise UserError(f"grid.{name}", values, "no such setting in a grid", nearest(name, SWEPT))
+        if not values or len(set(values)) < len(values):
+            raise UserError(f"grid.{name}", values, "is empty, or repeats a value", "list each value once")
     return {
         name: [getattr(checked(Backtest, settings | {name: value}, "backtest"), name) for value in values]
         for name, values in grid.items()

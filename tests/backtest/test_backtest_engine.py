@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from pydantic import TypeAdapter, ValidationError
 
 from botscalp.backtest import Backtest, Funding, buy_and_hold, size_table, summarize
+from botscalp.backtest.sweep import PLAIN
 from botscalp.errors import UserError
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "backtest"
@@ -144,6 +145,28 @@ def test_size_table_is_linear_in_the_contract() -> None:
             assert getattr(row, name) == pytest.approx(factor * getattr(rows[0], name), rel=1e-9), name
     own = backtest(contract=0.01).run(market)
     assert rows[1].net_pnl == pytest.approx(own.records["pnl_quote"].sum(), rel=1e-12)
+
+
+def test_buy_and_hold_holds_the_same_of_each_symbol_whatever_the_sizing() -> None:
+    """A size that follows equity, and its limits, are the model's way to trade, not part of holding."""
+    market = [noise(seed=1, days=3), noise(seed=2, days=3)]
+    rules = backtest(kelly_fraction=1.0, max_exposure=1.0, daily_loss_stop=0.01, step=0.5, latency_bars=2)
+    held = buy_and_hold(rules, market, notional=614.0).records
+    assert (held["size_base"] * held["entry_price"]).tolist() == pytest.approx([614.0, 614.0])
+
+
+def test_whatever_the_plain_kernel_does_not_know_is_a_reason_not_to_take_it() -> None:
+    """Every setting but those of the sweep's plain kernel and those that are not the kernel's, changed on its own."""
+    aside = {"atr_span", "tick", "select", "candidates", "funding", "finer"}  # the market brings the last two
+    other = {
+        "round_prices": {"tick": 0.5, "round_prices": True},
+        "kelly_fraction": {"kelly_fraction": 0.5, "max_exposure": 1.0},
+    }
+    other |= {"latency_bars": {"latency_bars": 1}, "cooldown_bars": {"cooldown_bars": 1}}
+    assert backtest().plain
+    for field in fields(Backtest):
+        if field.name not in {*PLAIN, *aside}:
+            assert not backtest(**other.get(field.name, {field.name: 0.5})).plain, field.name
 
 
 def test_buy_and_hold_pays_both_ends() -> None:

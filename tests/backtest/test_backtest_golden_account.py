@@ -58,6 +58,13 @@ def test_the_bid_touches_a_long_s_stop_before_the_mid_does() -> None:
     assert trade.exit_price == pytest.approx(98.0)
 
 
+def test_a_spread_past_the_stop_leaves_at_once() -> None:
+    """In at the ask of 103; the stop at 100 is above the bid of 97: out at that bid, whatever the bar does."""
+    trade = only_trade(run([QUIET, (100, 120, 99, 119), QUIET], [UP, NONE, NONE], spread_bps=600.0, **FREE))
+    assert (trade.entry_price, trade.exit_price, trade.reason) == (103.0, pytest.approx(97.0), "stop")
+    assert trade.pnl_quote == pytest.approx(-12.0)  # 2 x (97 - 103): the spread and nothing else
+
+
 def funding_at(*bars: float, rate: float = 0.01) -> Funding:
     return Funding(((FIRST + np.array(bars)) * INTERVAL_NS).astype(np.int64), np.full(len(bars), rate))
 
@@ -174,10 +181,10 @@ def test_a_day_s_loss_ends_the_day() -> None:
     assert [bars_of(trade)[0] for _, trade in trades.iterrows()] == [282, 286]
 
 
-def finer_bars(*rows: tuple[float, float], bar: int = 1) -> Bars:
-    """One-minute bars (high, low) inside that bar of five minutes."""
+def finer_bars(*rows: tuple[float, float], bar: int = 1, minute: int = 0) -> Bars:
+    """One-minute bars (high, low) inside that bar of five minutes, from that minute on."""
     high, low = np.array(rows, float).T
-    times_ns = (FIRST + bar) * INTERVAL_NS + np.arange(len(rows)) * (INTERVAL_NS // 5)
+    times_ns = (FIRST + bar) * INTERVAL_NS + (minute + np.arange(len(rows))) * (INTERVAL_NS // 5)
     return Bars(
         symbol="BTCUSDT",
         interval_ns=INTERVAL_NS // 5,
@@ -196,6 +203,7 @@ def finer_bars(*rows: tuple[float, float], bar: int = 1) -> Bars:
         (None, "stop"),  # the worse comes first
         (finer_bars((102, 99), (106, 101), (101, 96)), "target"),
         (finer_bars((102, 99), (101, 96), (106, 101)), "stop"),
+        (finer_bars((106, 101), bar=1, minute=1), "stop"),  # the minute before it is missing
         (finer_bars((102, 99), (106, 96)), "stop"),  # both in one minute: the worse again
         (finer_bars((102, 99), (103, 98)), "stop"),  # the minutes that touch them are missing
         (finer_bars((106, 101), bar=2), "stop"),  # those of another bar say nothing

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from backtest_cases import FIRST, INTERVAL_NS, backtest, noise
 
-from botscalp.backtest import Result, Summary, mean_net_bps, summarize
+from botscalp.backtest import Result, Summary, summarize
 from botscalp.backtest.performance import max_drawdown, sharpe_ratio, utc_day_returns
 from botscalp.backtest.records import END, STOP, TARGET, TIMEOUT, TRADE, Trades
 
@@ -60,12 +60,6 @@ def test_a_summary_by_hand() -> None:
         "sharpe_undefined": "n/a (1 days < 30)",
         "days": 1,
     }
-
-
-def test_doubled_costs_by_hand() -> None:
-    """8 of costs on 4 x 1,000: each multiple takes 20 bps off the gross 30."""
-    assert mean_net_bps(four_trades(), cost_multiple=2.0) == pytest.approx(-10.0)
-    assert mean_net_bps(four_trades(), cost_multiple=0.0) == pytest.approx(30.0)
 
 
 def test_without_trades_what_is_undefined_is_none() -> None:

@@ -73,7 +73,7 @@ MISTAKES: list[tuple[str, tuple[str, ...]]] = [
     ("backtest.candidates.treshold=[0.6]", ("backtest.candidates.treshold=[0.6]", "did you mean threshold?")),
     (
         "+backtest.candidates.taker_bps=[1]",
-        ("backtest.candidates.taker_bps=[1.0]", "give a list of values of threshold"),
+        ("backtest.candidates.taker_bps=", "give a list of values of threshold"),
     ),
     ("backtest.candidates.threshold=[0.3]", ("backtest.candidates.threshold=0.3", "[0.5, 1)")),
     ("backtest.slippage_ticks=1", ("backtest.slippage_bps=1", "backtest.slippage_ticks=1", "the other null")),

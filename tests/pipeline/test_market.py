@@ -144,14 +144,24 @@ def test_files_of_finer_bars_and_funding_change_the_trades(tmp_path: Path) -> No
     assert (results[finer].records["funding_quote"] != 0).any()
 
 
+@pytest.mark.parametrize("key", ["finer", "funding"])
+def test_one_file_for_several_symbols_is_refused(key: str) -> None:
+    bars = noise(seed=4, days=2).bars
+    with pytest.raises(UserError, match="is one file for 2 symbols") as refused:
+        Market.load((bars, replace(bars, symbol="ETHUSDT")), backtest(**{key: "BTCUSDT.parquet"}))
+    assert refused.value.key == f"backtest.{key}"
+
+
 @pytest.mark.filterwarnings("default")
 @pytest.mark.parametrize(
     ("changed", "problem"),
     [
         ({"finer": "{folder}/same.parquet"}, "5m bars do not lie inside 5m bars"),
         ({"finer": "{folder}/nothing.parquet"}, "no such file"),
+        ({"finer": "{folder}/old_minutes.parquet"}, "holds nothing within the bars"),
+        ({"funding": "{folder}/empty.csv"}, "holds no rows"),
         ({"funding": "{folder}/nothing.csv"}, "no such file"),
-        ({"funding": "{folder}/old.csv"}, "holds no rate within the bars"),
+        ({"funding": "{folder}/old.csv"}, "holds nothing within the bars"),
     ],
 )
 def test_files_that_do_not_belong_are_refused_by_key(tmp_path: Path, changed: dict[str, str], problem: str) -> None:
@@ -159,6 +169,8 @@ def test_files_that_do_not_belong_are_refused_by_key(tmp_path: Path, changed: di
     bars_file(tmp_path, bars, "same.parquet")
     times = pd.date_range("2020-01-01", periods=3, freq="8h", tz="UTC")
     pd.DataFrame({"funding_time": times, "funding_rate": 0.001}).to_csv(tmp_path / "old.csv", index=False)
+    pd.DataFrame({"funding_time": [], "funding_rate": []}).to_csv(tmp_path / "empty.csv", index=False)
+    bars_file(tmp_path, replace(minutes(bars), open_time_ns=minutes(bars).open_time_ns - 10**17), "old_minutes.parquet")
     (key, value), *_ = changed.items()
     with pytest.raises(UserError, match=problem) as refused:
         Market.load((bars,), backtest(**{key: value.format(folder=tmp_path)}))

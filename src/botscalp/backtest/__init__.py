@@ -6,7 +6,7 @@ Numba and pandas are imported at the first run and the first table, not here: a 
 
 from botscalp.backtest.anatomy import Anatomy, Excursions, anatomy, excursions
 from botscalp.backtest.engine import Bracket
-from botscalp.backtest.performance import Summary, mean_net_bps, summarize
+from botscalp.backtest.performance import Summary, summarize
 from botscalp.backtest.result import Funding, PredictedBars, Result
 from botscalp.backtest.settings import Backtest
 from botscalp.backtest.sweep import sweep
@@ -25,7 +25,6 @@ __all__ = [
     "anatomy",
     "buy_and_hold",
     "excursions",
-    "mean_net_bps",
     "size_table",
     "summarize",
     "sweep",

@@ -97,15 +97,6 @@ def summarize(trades: "Trades", close_time_ns: Int64, equity_quote: Float64, cap
     )
 
 
-def mean_net_bps(trades: "Trades", cost_multiple: float = 1.0) -> float | None:
-    """Mean over trades of PnL to entry notional, in 0.01 %, had all costs been `cost_multiple` times what they were."""
-    if not len(trades):
-        return None
-    costs = trades["slippage_quote"] + trades["fees_quote"] + trades["funding_quote"]
-    net = trades["gross_quote"] - cost_multiple * costs
-    return float(np.mean(net / (trades["size_base"] * trades["entry_price"])) * 1e4)
-
-
 def break_even_win_rate(wins: int, won_quote: float, losses: int, lost_quote: float) -> float | None:
     """L / (W + L) for mean win W and mean loss L: the win rate at which the mean trade would be 0."""
     if not (wins and losses):

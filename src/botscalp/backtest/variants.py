@@ -52,18 +52,23 @@ def _size_row(backtest: Backtest, market: Sequence[PredictedBars], by_window: Se
     )
 
 
-def buy_and_hold(backtest: Backtest, market: Sequence[PredictedBars]) -> Result:
-    """Long each symbol, at the backtest's size and costs, from the first open it could have traded to the last close.
+def buy_and_hold(backtest: Backtest, market: Sequence[PredictedBars], notional: float | None = None) -> Result:
+    """Long each symbol, at the backtest's costs, from the first open it could have traded to the last close.
 
     That is the open after the first prediction. One trade a symbol (reason end), by the same kernel.
+
+    Args:
+        notional: quote currency held of each symbol, where the backtest's size follows equity: its mean trade's, say.
     """
     longest = max(int(np.ptp(predicted.bars.number)) + 1 for predicted in market)
-    forever = replace(backtest, stop_atr=np.inf, target_atr=np.inf, max_hold=longest)
-    return forever.run(
-        [_always_up(predicted, needs_atr=backtest.volatility_target is not None) for predicted in market]
-    )
+    forever: dict[str, Any] = {"stop_atr": np.inf, "target_atr": np.inf, "max_hold": longest}
+    unlimited: dict[str, Any] = {"max_exposure": None, "daily_loss_stop": None, "step": None, "min_notional": 0.0}
+    size: dict[str, Any] = {}
+    if backtest.notional is None and backtest.contract is None:
+        size = dict.fromkeys(SIZES) | {"notional": notional or backtest.capital}
+    return replace(backtest, **forever, **unlimited, **size).run([_always_up(predicted) for predicted in market])
 
 
-def _always_up(predicted: PredictedBars, *, needs_atr: bool) -> PredictedBars:
+def _always_up(predicted: PredictedBars) -> PredictedBars:
     p = np.where(np.isnan(predicted.p), np.nan, 1.0)
-    return replace(predicted, p=p, atr=predicted.atr if needs_atr else np.ones(len(p)))
+    return replace(predicted, p=p, atr=np.ones(len(p)))

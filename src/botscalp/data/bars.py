@@ -102,6 +102,11 @@ def digest(bars: Bars) -> str:
     return prefix_digests(bars, [int(bars.open_time_ns[-1]) + 1] if len(bars) else [0])[0]
 
 
+def market_digest(market: Sequence[Bars]) -> str:
+    """sha256 of the bars of several symbols."""
+    return sha256("".join(digest(bars) for bars in market).encode()).hexdigest()
+
+
 def prefix_digests(bars: Bars, ends_ns: Sequence[int]) -> list[str]:
     """`digest` of the bars that open before each of `ends_ns`, which ascend, at the cost of one pass in all."""
     assert list(ends_ns) == sorted(ends_ns), "ends ascend"

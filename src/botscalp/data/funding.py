@@ -23,6 +23,8 @@ def read_funding(path: Path) -> tuple[Int64, Float64]:
     """
     try:
         table = table_of(path)
+        if table.empty:
+            raise UserError("", path, "holds no rows", "give a file with rates")
         columns = []
         for name, spellings in SPELLINGS.items():
             spelling = next((one for one in spellings if one in table), None)

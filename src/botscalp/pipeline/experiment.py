@@ -32,8 +32,13 @@ class Job:
     fail_on: tuple[Outcome, ...]
 
     def __post_init__(self) -> None:
-        if "/" in self.study or self.study.startswith("."):
-            raise UserError("study", self.study, "names a folder of the store", "use a name without / or a leading dot")
+        check_study(self.study)
+
+
+def check_study(study: str) -> None:
+    """Refuse a name that would be a path."""
+    if "/" in study or study.startswith("."):
+        raise UserError("study", study, "names a folder of the store", "use a name without / or a leading dot")
 
 
 @dataclass(frozen=True, kw_only=True)

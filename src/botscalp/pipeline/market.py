@@ -1,5 +1,6 @@
 """Bars with all that trading needs besides probabilities: their ATR, and funding rates and finer bars where asked for."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from os.path import expanduser
@@ -16,6 +17,10 @@ from botscalp.data.funding import read_funding
 from botscalp.errors import UserError
 from botscalp.times import interval_name
 from botscalp.types import Bars, Float64, Int64
+
+logger = logging.getLogger(__name__)
+
+DAY_NS = 86_400_000_000_000
 
 
 class Scores(Protocol):
@@ -49,10 +54,11 @@ class Market:
         Raises:
             UserError: a file of funding rates or finer bars cannot be read or does not belong to the bars.
         """
+        _check_ticks(bars, backtest)
         return cls(
             bars=bars,
             atr=tuple(indicators.atr(one, backtest.atr_span) for one in bars),
-            funding=tuple(_funding(backtest.funding, one) for one in bars),
+            funding=_funding(backtest.funding, bars),
             finer=_finer(backtest.finer, bars),
         )
 
@@ -118,20 +124,20 @@ def _path(pattern: str, symbol: str) -> Path:
     return Path(expanduser(pattern.replace("{symbol}", symbol)))
 
 
-def _funding(pattern: str | None, bars: Bars) -> Funding | None:
+def _funding(pattern: str | None, bars: Sequence[Bars]) -> tuple[Funding | None, ...]:
     if pattern is None:
-        return None
-    time_ns, rate = read_funding(_path(pattern, bars.symbol))
-    if time_ns[-1] < bars.open_time_ns[0] or time_ns[0] > bars.open_time_ns[-1]:
-        raise UserError(
-            "backtest.funding", pattern, f"holds no rate within the bars of {bars.symbol}", "name their file"
-        )
-    return Funding(time_ns, rate)
+        return (None,) * len(bars)
+    _check_pattern("backtest.funding", pattern, bars)
+    rates = tuple(Funding(*read_funding(_path(pattern, one.symbol))) for one in bars)
+    for one, funding in zip(bars, rates, strict=True):
+        _check_cover("backtest.funding", pattern, one, int(funding.time_ns[0]), int(funding.time_ns[-1]) + DAY_NS // 3)
+    return rates
 
 
 def _finer(pattern: str | None, bars: Sequence[Bars]) -> tuple[Bars | None, ...]:
     if pattern is None:
         return (None,) * len(bars)
+    _check_pattern("backtest.finer", pattern, bars)
     symbols = tuple(one.symbol for one in bars)
     try:
         finer = FileSource(path=pattern, symbols=symbols, start=None, end=None).load()
@@ -145,4 +151,34 @@ def _finer(pattern: str | None, bars: Sequence[Bars]) -> tuple[Bars | None, ...]
             f"{interval_name(fine_ns)} bars do not lie inside {interval_name(coarse_ns)} bars",
             "give bars of a shorter interval that divides it, e.g. 1m",
         )
+    for one, fine in zip(bars, finer, strict=True):
+        _check_cover("backtest.finer", pattern, one, int(fine.open_time_ns[0]), int(fine.close_time_ns[-1]))
     return finer
+
+
+def _check_pattern(key: str, pattern: str, bars: Sequence[Bars]) -> None:
+    if len(bars) > 1 and "{symbol}" not in pattern:
+        remedy = f"""put {{symbol}} where the files' names differ, and quote it: '{key}="um-{{symbol}}.parquet"'"""
+        raise UserError(key, pattern, f"is one file for {len(bars)} symbols", remedy)
+
+
+def _check_cover(key: str, pattern: str, bars: Bars, start_ns: int, end_ns: int) -> None:
+    """Refuse a file that says nothing about the bars, and warn of one that leaves some of them out."""
+    times_ns = bars.open_time_ns
+    share = float(np.mean((times_ns >= start_ns) & (times_ns < end_ns)))
+    if share == 0.0:
+        raise UserError(key, pattern, f"holds nothing within the bars of {bars.symbol}", "name the file of their time")
+    if share < 0.99:
+        logger.warning("%s covers %.0f %% of the bars of %s; the others go without", key, share * 100, bars.symbol)
+
+
+def _check_ticks(bars: Sequence[Bars], backtest: Backtest) -> None:
+    """Refuse ticks that are no small part of the price: fills would come near zero, or below."""
+    step = (backtest.tick or 0.0) * max(backtest.slippage_ticks or 0.0, float(backtest.round_prices))
+    for one in bars:
+        lowest = float(np.min(one.low))
+        if step > 0.1 * lowest:
+            problem = (
+                f"{step:g} of slippage or rounding is more than a tenth of {one.symbol}'s lowest price, {lowest:g}"
+            )
+            raise UserError("backtest.tick", backtest.tick, problem, "give the symbol's own tick, or slippage in bps")

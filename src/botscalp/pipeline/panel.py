@@ -1,11 +1,10 @@
 """Bars, features and labels of all symbols as one table of rows: symbol after symbol, by time within each."""
 
-import hashlib
 from dataclasses import dataclass
 
 import numpy as np
 
-from botscalp.data.bars import digest
+from botscalp.data.bars import market_digest
 from botscalp.errors import UserError
 from botscalp.features.causality import check_causality
 from botscalp.features.feature_set import FeatureSet
@@ -40,7 +39,7 @@ class Panel:
     @property
     def digest(self) -> str:
         """sha256 of all bars."""
-        return hashlib.sha256("".join(digest(bars) for bars in self.bars).encode()).hexdigest()
+        return market_digest(self.bars)
 
     @property
     def span_ns(self) -> tuple[int, int]:

@@ -1,7 +1,8 @@
 """Stored predictions traded under other settings: one run with its trades, or a grid with its table."""
 
 import json
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -10,7 +11,9 @@ import pandas as pd
 
 from botscalp.backtest import Backtest, anatomy, summarize, sweep
 from botscalp.data import Source
+from botscalp.data.bars import market_digest
 from botscalp.errors import UserError
+from botscalp.pipeline.experiment import check_study
 from botscalp.pipeline.heatmap import write_heat_map
 from botscalp.pipeline.market import Market, chosen_brackets
 from botscalp.pipeline.run_folder import read_summary, write_trading
@@ -18,8 +21,10 @@ from botscalp.pipeline.scores import StoredScores, read_scores
 from botscalp.pipeline.tracking import NewRun, Tracking
 from botscalp.pipeline.trials import Trial, market_name
 from botscalp.times import interval_name
-from botscalp.types import Int64
+from botscalp.types import Bars, Int64
 from botscalp.windows import Range
+
+logger = logging.getLogger(__name__)
 
 HEADLINE = (
     "mean_net_bps",
@@ -36,7 +41,7 @@ HEADLINE = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class Rescoring:
     """What is traded, and how."""
 
     source: Source
@@ -51,6 +56,7 @@ class Job:
     overrides: Mapping[str, str]
 
     def __post_init__(self) -> None:
+        check_study(self.study)
         if self.backtest.select == "none":
             return
         if self.run_folder is None:
@@ -86,7 +92,7 @@ class Loaded:
     """of the windows' tests"""
 
 
-def run_rescoring(job: Job, tracking: Tracking, folder: Path) -> None:
+def run_rescoring(job: Rescoring, tracking: Tracking, folder: Path) -> None:
     """Trade the predictions, write the results into `folder`, and record one run.
 
     Raises:
@@ -116,25 +122,44 @@ def run_rescoring(job: Job, tracking: Tracking, folder: Path) -> None:
         run.log_result(metrics, {}, folder)
 
 
-def load(job: Job) -> Loaded:
+def load(job: Rescoring) -> Loaded:
     """Read the predictions, the bars, and what else the settings name."""
     bars = job.source.load()
     test = read_scores(job.predictions, bars)
     if job.run_folder is None:
-        windows = [np.min(test.open_time_ns[test.window == window]) for window in np.unique(test.window)]
-        starts_ns, span_ns = np.array(windows), (int(test.open_time_ns.min()), int(test.open_time_ns.max()) + 1)
+        starts_ns = _window_starts_ns(test, job.predictions)
+        span_ns = (int(test.open_time_ns.min()), int(test.open_time_ns.max()) + 1)
     else:
+        _warn_of_other_bars(job.run_folder, bars)
         tests = [window["test"] for window in read_summary(job.run_folder)["windows"]]
         starts_ns = np.array([pd.Timestamp(start).value for start, _ in tests])
         span_ns = (int(starts_ns[0]), pd.Timestamp(tests[-1][1]).value)
     return Loaded(market=Market.load(bars, job.backtest), test=test, span_ns=span_ns, starts_ns=starts_ns)
 
 
-def _single(job: Job, loaded: Loaded, folder: Path) -> dict[str, float | None]:
+def _window_starts_ns(test: StoredScores, path: Path) -> Int64:
+    """When each window's first prediction is made, by the windows' numbers: 0, 1, 2, ... in the order of time."""
+    numbers = np.unique(test.window)
+    starts_ns = np.array([np.min(test.open_time_ns[test.window == window]) for window in numbers], np.int64)
+    if not np.array_equal(numbers, np.arange(len(numbers))) or (np.diff(starts_ns) <= 0).any():
+        remedy = "number them 0, 1, 2, ... in the order of time, or leave the column out"
+        raise UserError("predictions", path, f"its windows are {numbers.tolist()}, or not in order", remedy)
+    return starts_ns
+
+
+def _warn_of_other_bars(folder: Path, bars: Sequence[Bars]) -> None:
+    """The bars of a run are known by their digest; others may be what the user wants, or a mistake."""
+    digest = read_summary(folder)["data"]["digest"]
+    if digest != market_digest(bars):
+        logger.warning("these are not the bars that the run was made on (%s)", digest[:12])
+
+
+def _single(job: Rescoring, loaded: Loaded, folder: Path) -> dict[str, float | None]:
     brackets = None
     if job.backtest.select == "validation":
         assert job.run_folder is not None
-        validation = read_scores(job.run_folder / "validation.parquet", loaded.market.bars)
+        path, once = job.run_folder / "validation.parquet", ("symbol", "open_time", "window")
+        validation = read_scores(path, loaded.market.bars, once=once)
         brackets = chosen_brackets(loaded.market, job.backtest, validation, len(loaded.starts_ns))
     result = job.backtest.run(loaded.market.predicted(loaded.test, loaded.span_ns, loaded.starts_ns), brackets)
     summary = asdict(summarize(result.records, result.close_time_ns, result.equity_quote, result.capital_quote))
@@ -155,7 +180,7 @@ def _single(job: Job, loaded: Loaded, folder: Path) -> dict[str, float | None]:
     return {f"backtest/{name}": summary[name] for name in HEADLINE}
 
 
-def _grid(job: Job, loaded: Loaded, folder: Path) -> dict[str, float | None]:
+def _grid(job: Rescoring, loaded: Loaded, folder: Path) -> dict[str, float | None]:
     table = sweep(loaded.market.predicted(loaded.test, loaded.span_ns, loaded.starts_ns), job.backtest, job.grid)
     table.to_parquet(folder / "grid.parquet", index=False)
     table.to_csv(folder / "grid.csv", index=False)
@@ -183,6 +208,6 @@ def _number(value: float) -> float | None:
     return None if np.isnan(value) else float(value)
 
 
-def _params(job: Job) -> dict[str, str]:
+def _params(job: Rescoring) -> dict[str, str]:
     settings = {f"backtest.{name}": str(value) for name, value in asdict(job.backtest).items()}
     return settings | {f"grid.{name}": str(values) for name, values in job.grid.items()} | dict(job.overrides)

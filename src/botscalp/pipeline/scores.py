@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from botscalp.data.files import numbers, table_of, times_ns
 from botscalp.errors import UserError
 from botscalp.types import Bars, Float64, Int64
 
@@ -22,38 +23,55 @@ class StoredScores:
     p: Float64
 
 
-def read_scores(path: Path, bars: Sequence[Bars]) -> StoredScores:
-    """A Parquet or CSV file with open_time (UTC) and p, and with symbol and window where there are several.
+def read_scores(path: Path, bars: Sequence[Bars], *, once: Sequence[str] = ("symbol", "open_time")) -> StoredScores:
+    """A file with open_time (as bars have it) and p, and with symbol and window where there are several.
+
+    Args:
+        once: the columns that tell one prediction from another; validation ranges of several windows may hold the same bar.
 
     Raises:
-        UserError: the file cannot be read, lacks a column, holds a p outside [0, 1] or a bar twice, or a prediction has
-            no bar.
+        UserError: the file cannot be read, lacks a column, holds a p outside [0, 1], a window that is no number, or a
+            prediction twice, or a prediction has no bar.
     """
     try:
-        table = pd.read_csv(path) if path.suffix == ".csv" else pd.read_parquet(path)
-    except (OSError, ValueError) as error:
-        raise UserError("predictions", path, str(error), "name a Parquet or CSV file with open_time and p") from error
-    for name in ("open_time", "p"):
-        if name not in table:
-            columns = ", ".join(map(str, table))
-            raise UserError(
-                "predictions", path, f"it has no column {name}, only {columns}", "name its columns open_time and p"
-            )
-    if table.empty:
-        raise UserError("predictions", path, "holds no rows", "name a file with predictions")
-    table = table.assign(open_time=pd.to_datetime(table.open_time, utc=True).astype("datetime64[ns, UTC]"))
-    if "symbol" not in table:
-        if len(bars) > 1:
-            raise UserError("predictions", path, f"the bars have {len(bars)} symbols", "add a column symbol")
-        table["symbol"] = bars[0].symbol
-    if "window" not in table:
-        table["window"] = 0
-    outside, twice = ~table.p.between(0, 1) & table.p.notna(), table.duplicated(["symbol", "open_time"])
-    for wrong, problem in ((outside, "is no probability"), (twice, "is there twice")):
+        table = _columns(table_of(path), path, bars)
+    except UserError as error:
+        key = error.key if error.key != "data.path" else "predictions"
+        raise UserError(key, error.value, error.problem, error.remedy) from None
+    for wrong, problem in (
+        (~table.p.between(0, 1) & table.p.notna(), "is no probability"),
+        (table.duplicated(list(once)), "is there twice"),
+    ):
         if wrong.any():
             row = table[wrong].iloc[0]
-            raise UserError("predictions", path, f"p={row.p} of {row.open_time} {problem}", "correct that row")
-    return _matched(table.sort_values(["symbol", "open_time"], kind="stable"), bars)
+            time = pd.Timestamp(row.open_time, tz="UTC")
+            raise UserError("predictions", path, f"p={row.p} of {time} {problem}", "correct that row")
+    return _matched(table.sort_values(["symbol", "open_time", "window"], kind="stable"), bars)
+
+
+def _columns(table: pd.DataFrame, path: Path, bars: Sequence[Bars]) -> pd.DataFrame:
+    """open_time in ns, symbol, window and p."""
+    for name in ("open_time", "p"):
+        if name not in table:
+            held = ", ".join(map(str, table))
+            raise UserError("predictions", path, f"it has no column {name}, only {held}", "name it open_time and p")
+    if table.empty:
+        raise UserError("predictions", path, "holds no rows", "name a file with predictions")
+    if "symbol" not in table and len(bars) > 1:
+        raise UserError("predictions", path, f"the bars have {len(bars)} symbols", "add a column symbol")
+    symbol = table.symbol if "symbol" in table else pd.Series(bars[0].symbol, table.index)
+    window = numbers(table.window, path) if "window" in table else np.zeros(len(table))
+    if symbol.isna().any() or not (np.isfinite(window) & (window == np.floor(window))).all():
+        problem = "a symbol is missing" if symbol.isna().any() else "a window is no whole number"
+        raise UserError("predictions", path, problem, "correct that row")
+    return pd.DataFrame(
+        {
+            "open_time": times_ns(table.open_time, path),
+            "symbol": symbol.to_numpy(),
+            "window": window.astype(np.int64),
+            "p": numbers(table.p, path),
+        }
+    )
 
 
 def _matched(table: pd.DataFrame, bars: Sequence[Bars]) -> StoredScores:
@@ -61,17 +79,14 @@ def _matched(table: pd.DataFrame, bars: Sequence[Bars]) -> StoredScores:
     for symbol, rows in table.groupby("symbol", sort=False):
         if symbol not in position:
             raise UserError("data.symbols", list(position), f"there are predictions of {symbol}", "name their symbols")
-        missing = ~np.isin(rows.open_time.astype("int64"), bars[position[str(symbol)]].open_time_ns)
+        missing = ~np.isin(rows.open_time, bars[position[str(symbol)]].open_time_ns)
         if missing.any():
-            raise UserError(
-                "data",
-                symbol,
-                f"{missing.sum():,} predictions have no bar, first {rows.open_time[missing].iloc[0]}",
-                "load the bars they were made on",
-            )
+            first = pd.Timestamp(rows.open_time[missing].iloc[0], tz="UTC")
+            problem = f"{missing.sum():,} predictions have no bar, first {first}"
+            raise UserError("data", symbol, problem, "load the bars they were made on")
     return StoredScores(
-        open_time_ns=np.asarray(table.open_time.astype("int64"), np.int64),
+        open_time_ns=np.asarray(table.open_time, np.int64),
         symbol=np.asarray(table.symbol.map(position), np.int64),
         window=np.asarray(table.window, np.int64),
-        p=table.p.to_numpy(np.float64),
+        p=np.asarray(table.p, np.float64),
     )

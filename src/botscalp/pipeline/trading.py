@@ -54,10 +54,12 @@ def trade(
         return backtest.run(market.predicted(one.test, span_ns, starts_ns), brackets), brackets
 
     result, brackets = traded(predictions)
+    notionals = result.records["size_base"] * result.records["entry_price"]
+    mean_notional = float(notionals.mean()) if len(notionals) else None
     return Traded(
         result=result,
         brackets=brackets or [backtest.bracket] * len(windows),
         baselines={name: traded(other)[0] for name, other in baselines.items()}
-        | {"buy_and_hold": buy_and_hold(backtest, result.market)},
+        | {"buy_and_hold": buy_and_hold(backtest, result.market, mean_notional)},
         sizes=size_table(backtest, result.market, CONTRACTS, brackets),
     )
