@@ -2,32 +2,33 @@
 
 import tempfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from functools import partial
 
+from tests.backtest.backtest_cases import backtest
 from tests.bench.cases import ENGINES
 from tests.bench.environment import fresh, version_of
 from tests.bench.timing import Line, ms, wall_s
 
 START = """
 import numpy as np
-from botscalp.backtest import PredictedBars, summarize, sweep
+from botscalp.backtest import Backtest, PredictedBars, summarize, sweep
 from botscalp.types import Bars
-from tests.backtest.backtest_cases import backtest
 n = 26_000
 close = 60_000 * np.exp(np.cumsum(np.random.default_rng(0).normal(0, 0.0015, n)))
 open_ = np.concatenate([[60_000.0], close[:-1]])
 atr, p = close * 0.002, np.random.default_rng(1).normal(0.5, 0.08, n)
 high, low = np.maximum(open_, close) * 1.0003, np.minimum(open_, close) * 0.9997
 """
-OURS = """
-rules = backtest(threshold=0.6)
+OURS = f"""
+rules = Backtest(**{asdict(backtest(threshold=0.6))})
 bars = Bars(symbol="X", interval_ns=300_000_000_000, open_time_ns=np.arange(n) * 300_000_000_000, open=open_, high=high,
     low=low, close=close, volume=close)
 market = [PredictedBars(bars=bars, p=p, atr=atr, window=np.zeros(n, int))]
 result = rules.run(market)
 summarize(result.records, result.close_time_ns, result.equity_quote, result.capital_quote)
 import sys
-assert not {"torch", "mlflow"} & set(sys.modules)
+assert not {{"torch", "mlflow"}} & set(sys.modules)
 """
 SWEPT = """
 sweep(market, rules, {"threshold": [0.6, 0.7]})

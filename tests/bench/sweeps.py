@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from statistics import median
 from typing import Any
@@ -27,6 +28,8 @@ def lines() -> Iterator[Line]:
         call = partial(sweep, [market], settings, THOUSAND)
         table = call()
         yield from against_naive(market, settings, call, table)
+        if n == LARGE:
+            yield late(market, settings)
         if version_of("vectorbt"):
             yield from against_vectorbt(market, settings, call, table)
     if version_of("backtesting"):
@@ -58,6 +61,16 @@ def against_naive(market: PredictedBars, settings: Backtest, call: Call, table: 
         ours=ms(cpu),
         other=ms(runs),
         ratio=runs / cpu,
+    )
+
+
+def late(market: PredictedBars, settings: Backtest) -> Line:
+    """The same grid with orders a bar late: settings that only an account knows, so each config is run on its own."""
+    (wall,) = wall_s(partial(sweep, [market], replace(settings, latency_bars=1), THOUSAND), runs=2, turns=1)
+    return Line(
+        claim=f"{COUNT:,} configs x {len(market.bars):,} bars, each order a bar late: seconds",
+        ours=ms(wall),
+        ratio=wall,
     )
 
 

@@ -170,7 +170,11 @@ def test_files_that_do_not_belong_are_refused_by_key(tmp_path: Path, changed: di
     times = pd.date_range("2020-01-01", periods=3, freq="8h", tz="UTC")
     pd.DataFrame({"funding_time": times, "funding_rate": 0.001}).to_csv(tmp_path / "old.csv", index=False)
     pd.DataFrame({"funding_time": [], "funding_rate": []}).to_csv(tmp_path / "empty.csv", index=False)
-    bars_file(tmp_path, replace(minutes(bars), open_time_ns=minutes(bars).open_time_ns - 10**17), "old_minutes.parquet")
+    bars_file(
+        tmp_path,
+        replace(minutes(bars), open_time_ns=minutes(bars).open_time_ns - 400 * 86_400 * 10**9),
+        "old_minutes.parquet",
+    )
     (key, value), *_ = changed.items()
     with pytest.raises(UserError, match=problem) as refused:
         Market.load((bars,), backtest(**{key: value.format(folder=tmp_path)}))
