@@ -1,7 +1,11 @@
 """Accounts against the independent reference: several symbols and every realism setting, alone and together."""
 
+import os
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -173,3 +177,32 @@ def test_exposure_never_exceeds_its_limit() -> None:
             assert notional[here].sum() <= limit * (1 + 1e-9)
             binding += notional[here].sum() > limit * 0.9
     assert binding > 50
+
+
+@pytest.mark.slow
+def test_no_index_leaves_its_array(tmp_path: Path) -> None:
+    """The kernels compiled anew with numba's bounds checks, over accounts, plain markets, single bars and grids."""
+    script = """
+import numpy as np
+from dataclasses import replace
+from account_cases import random_account, random_brackets, random_rules
+from backtest_cases import backtest, noise, random_market, random_settings
+from botscalp.backtest import summarize, sweep
+rng = np.random.default_rng(16)
+for _ in range(300):
+    rules, market = random_rules(rng), random_account(rng)
+    rules.run(market, random_brackets(rng, rules))
+    rules, plain = random_settings(rng), random_market(rng)
+    result = rules.run([plain])
+    summarize(result.records, result.close_time_ns, result.equity_quote, result.capital_quote)
+    one = replace(plain, bars=plain.bars[:1], p=plain.p[:1], atr=plain.atr[:1], window=plain.window[:1])
+    assert len(rules.run([one]).records) == 0
+for _ in range(5):
+    sweep(random_account(rng), random_rules(rng), {"threshold": [0.5, 0.6], "cooldown_bars": [0, 3]})
+    sweep([random_market(rng)], random_settings(rng), {"threshold": [0.5, 0.6], "max_hold": [1, 300], "stop_atr": [0.2, 9.0]})
+sweep([noise(seed=0, days=40)], backtest(), {"threshold": [0.5, 0.6], "target_atr": [0.5, 40.0], "max_hold": [10, 400]})
+"""
+    environment = os.environ | {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    environment["PYTHONPATH"] = str(Path(__file__).parent)
+    done = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
