@@ -23,7 +23,7 @@ from botscalp.pipeline.tracking import (
     TrackedWindow,
     open_store,
 )
-from botscalp.pipeline.trials import LEDGER, Trial
+from botscalp.pipeline.trials import LEDGER, Search, Trial
 from botscalp.windows import Range
 
 if TYPE_CHECKING:
@@ -270,7 +270,8 @@ def test_every_setting_tried_on_the_same_test_bars_is_a_trial(tmp_path: Path) ->
 
     def trials(**described: Any) -> int | None:
         with MlflowTracking().run(begun(tmp_path, **described)) as run:
-            return run.trials
+            search = run.search([])
+            return search and search.count
 
     assert trials(days=(0, 30)) == 1
     assert trials(days=(29, 60), study="another", count=1_000) == 1_001
@@ -289,12 +290,29 @@ def test_every_setting_tried_on_the_same_test_bars_is_a_trial(tmp_path: Path) ->
     assert trials(days=(0, 30)) == 1_009
 
 
+def test_the_trials_sharpe_ratios_are_pooled(tmp_path: Path) -> None:
+    """A run of one, a grid of three, one that failed and has none, and another market's: 1, 2, 3 and 6 have variance 4.67."""
+
+    def search(sharpes: list[float], **described: Any) -> Search | None:
+        with MlflowTracking().run(begun(tmp_path, **described)) as run:
+            return run.search(sharpes)
+
+    first = search([2.0])
+    assert first == Search(count=1, sharpe_variance=None)
+    assert search([50.0], market="file ETHUSDT 5m") == Search(count=1, sharpe_variance=None)
+    with pytest.raises(ValueError, match="bug"), MlflowTracking().run(begun(tmp_path)):
+        raise ValueError("bug")
+    whole = search([1.0, 3.0, 6.0], count=4)  # one of the grid has no Sharpe ratio
+    assert whole is not None and whole.count == 6
+    assert whole.sharpe_variance == pytest.approx(14 / 3)
+
+
 def test_nothing_is_recorded_without_tracking(tmp_path: Path) -> None:
     folder = tmp_path / "store"
     with NoTracking().run(replace(begun(tmp_path), store=folder)) as run:
         run.log_window(TrackedWindow(index=0, test_start_ns=0, name="w", history=[], metrics={}))
         run.log_result({}, {}, folder)
-    assert run.location is None and run.trials is None and not folder.exists()
+    assert run.location is None and run.search([1.0]) is None and not folder.exists()
 
 
 START = """

@@ -12,7 +12,9 @@ from botscalp.backtest.anatomy import Anatomy, DayFigures, Drawdown, TradeFigure
 from botscalp.backtest.performance import Summary
 from botscalp.pipeline.evidence import Estimate, Evidence
 from botscalp.pipeline.rules import Rule, above, beyond, decide
+from botscalp.pipeline.trials import Search
 from botscalp.pipeline.verdict import Thresholds, judge
+from botscalp.statistics.luck import Deflated
 
 THRESHOLDS: Thresholds = composed_plainly().verdict
 
@@ -85,6 +87,8 @@ HONEST = Evidence(
     ece_band=(0.002, 0.009),
     histogram=([0.0, 1.0], [20_000]),
     auc_attainable=None,
+    search=Search(count=1, sharpe_variance=None),
+    deflated=Deflated(expected_best_sharpe=0.0, probability=0.98),
     saturated_and_right=0.0,
 )
 
@@ -322,3 +326,24 @@ def test_an_untracked_run_says_that_it_is_not_counted(tmp_path: Path) -> None:
     assert rules["tracked"]["result"] == rules["real_data"]["result"] == "undecided"
     assert run.summary["mlflow"] is None and not (tmp_path / "store/mlflow.db").exists()
     assert np.isclose(run.summary["metrics"]["n"], 7 * 288 - 3)
+
+
+@pytest.mark.parametrize(
+    ("trials", "best", "result"),
+    [(1, 0.0, "pass"), (5, 0.3, "pass"), (200, 1.4, "undecided"), (10_000, 4.0, "fail")],
+)
+def test_a_sharpe_ratio_has_to_beat_the_best_of_its_search(trials: int, best: float, result: str) -> None:
+    """2.0 [0.4, 3.6] is above 0, and above 0.3; the best of ten thousand without skill would show 4."""
+    evidence = replace(
+        HONEST,
+        search=Search(count=trials, sharpe_variance=None if trials == 1 else 1.0),
+        deflated=Deflated(expected_best_sharpe=best, probability=0.5),
+    )
+    rule = rules_of(evidence)["sharpe"]
+    assert (rule.result, rule.threshold) == (result, best)
+    assert ("first trial" in rule.words) == (trials == 1) and (f"{trials:,} trials" in rule.words) == (trials > 1)
+
+
+def test_without_a_ledger_the_search_is_said_to_be_unknown() -> None:
+    rule = rules_of(replace(HONEST, search=None, deflated=None))["sharpe"]
+    assert "is not known" in rule.words and rule.threshold == 0.0

@@ -7,14 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from botscalp.backtest.anatomy import Anatomy, anatomy, positions_ns
-from botscalp.backtest.performance import Summary, summarize
+from botscalp.backtest.performance import Summary, summarize, utc_day_returns
 from botscalp.backtest.result import Result
 from botscalp.pipeline.panel import Panel
 from botscalp.pipeline.predictions import Predictions, concatenated
 from botscalp.pipeline.trading import ModelPredictions, Traded
+from botscalp.pipeline.trials import Search
 from botscalp.pipeline.window import FittedWindow
 from botscalp.statistics import intervals
 from botscalp.statistics.intervals import Interval
+from botscalp.statistics.luck import Deflated, deflated_sharpe
 from botscalp.statistics.metrics import histogram, probability_metrics
 from botscalp.types import Bool, Float64, Int64
 
@@ -52,6 +54,10 @@ class Evidence:
     """of all probabilities: edges and counts"""
     auc_attainable: float | None
     """AUC of the true probabilities on the same rows, where they are known"""
+    search: Search | None
+    """what was tried on these test bars so far, this run included; None where nothing is recorded"""
+    deflated: Deflated | None
+    """the Sharpe ratio against that search; None where either is undefined"""
     saturated_and_right: float
     """share of labelled rows whose probability is below 0.01 or above 0.99 and on the right side"""
 
@@ -62,6 +68,7 @@ def weigh(
     traded: Traded,
     *,
     auc_attainable: float | None,
+    search: Search | None,
     span_bars: int,
     seed: int,
 ) -> Evidence:
@@ -71,6 +78,7 @@ def weigh(
         model: predictions of the test ranges, and of second halves of validation, whose raw probabilities have not seen their labels.
         baselines: other models' predictions of the same rows.
         auc_attainable: AUC of the true probabilities on the same rows, where they are known.
+        search: what was tried on these test bars so far, this run included.
         span_bars: the label's span; it decides how far rows depend on each other.
         seed: of the simulated null band.
     """
@@ -114,8 +122,16 @@ def weigh(
         ece_band=intervals.ece_null_band(p, seed=seed, span_bars=span_bars),
         histogram=histogram(predictions.p),
         auc_attainable=auc_attainable,
+        search=search,
+        deflated=None if search is None or backtest.sharpe is None else _deflated(traded.result, search),
         saturated_and_right=float(np.mean(saturated & ((p > 0.5) == (label == 1.0)))),
     )
+
+
+def known_sharpes(result: Result) -> list[float]:
+    """The Sharpe ratio of a backtest as its ledger keeps it; empty where it has none."""
+    sharpe = _summary(result).sharpe
+    return [] if sharpe is None else [sharpe]
 
 
 def window_metrics(panel: Panel, fit: FittedWindow) -> Metrics:
@@ -182,6 +198,11 @@ def _trade_estimates(
         "backtest/sharpe": Estimate(backtest.sharpe, None if None in sharpe else sharpe),  # type: ignore[arg-type]
         "backtest/last_bars_excess_bps": _excess(gross[late], gross[~late]),
     }
+
+
+def _deflated(result: Result, search: Search) -> Deflated | None:
+    returns = utc_day_returns(result.close_time_ns, result.equity_quote, result.capital_quote)
+    return deflated_sharpe(returns, trials=search.count, sharpe_variance=search.sharpe_variance)
 
 
 def _excess(few: Float64, many: Float64) -> Estimate:

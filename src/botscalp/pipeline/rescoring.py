@@ -92,6 +92,10 @@ class Loaded:
     """of the windows' tests"""
 
 
+Scored = tuple[dict[str, float | None], list[float]]
+"""metrics for the tracking store, and the Sharpe ratios of the settings that have one"""
+
+
 def run_rescoring(job: Rescoring, tracking: Tracking, folder: Path) -> None:
     """Trade the predictions, write the results into `folder`, and record one run.
 
@@ -116,9 +120,10 @@ def run_rescoring(job: Rescoring, tracking: Tracking, folder: Path) -> None:
         config=None,
     )
     with tracking.run(new) as run:
-        metrics = _grid(job, loaded, folder) if job.grid else _single(job, loaded, folder)
-        if run.trials is not None:
-            print(f"{run.trials:,} settings have been tried on these test bars so far")
+        metrics, sharpes = _grid(job, loaded, folder) if job.grid else _single(job, loaded, folder)
+        search = run.search(sharpes)
+        if search is not None:
+            print(f"{search.count:,} settings have been tried on these test bars so far")
         run.log_result(metrics, {}, folder)
 
 
@@ -154,7 +159,7 @@ def _warn_of_other_bars(folder: Path, bars: Sequence[Bars]) -> None:
         logger.warning("these are not the bars that the run was made on (%s)", digest[:12])
 
 
-def _single(job: Rescoring, loaded: Loaded, folder: Path) -> dict[str, float | None]:
+def _single(job: Rescoring, loaded: Loaded, folder: Path) -> Scored:
     brackets = None
     if job.backtest.select == "validation":
         assert job.run_folder is not None
@@ -177,10 +182,11 @@ def _single(job: Rescoring, loaded: Loaded, folder: Path) -> dict[str, float | N
         print(f"{name:>14}  {summary[name]}" if summary[name] is None else f"{name:>14}  {summary[name]:.6g}")
     if summary["sharpe"] is None:
         print(f"{'':>14}  no Sharpe ratio: {summary['sharpe_undefined']}")
-    return {f"backtest/{name}": summary[name] for name in HEADLINE}
+    sharpes = [] if summary["sharpe"] is None else [summary["sharpe"]]
+    return {f"backtest/{name}": summary[name] for name in HEADLINE}, sharpes
 
 
-def _grid(job: Rescoring, loaded: Loaded, folder: Path) -> dict[str, float | None]:
+def _grid(job: Rescoring, loaded: Loaded, folder: Path) -> Scored:
     table = sweep(loaded.market.predicted(loaded.test, loaded.span_ns, loaded.starts_ns), job.backtest, job.grid)
     table.to_parquet(folder / "grid.parquet", index=False)
     table.to_csv(folder / "grid.csv", index=False)
@@ -201,7 +207,7 @@ def _grid(job: Rescoring, loaded: Loaded, folder: Path) -> dict[str, float | Non
     print(
         f"{len(table):,} settings, {spread['profitable']:,} with a profit; the best of so many is no evidence by itself"
     )
-    return {f"grid/{name}": value for name, value in spread.items()}
+    return {f"grid/{name}": value for name, value in spread.items()}, sharpe.tolist()
 
 
 def _number(value: float) -> float | None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from math import sqrt
 from typing import Any
 
 from botscalp.pipeline.evidence import Evidence
@@ -26,7 +27,6 @@ def summarized(
     origin: Mapping[str, Any],
     watch: Stopwatch,
     location: Mapping[str, str] | None,
-    trials: int | None,
 ) -> dict[str, Any]:
     """What summary.json holds; `origin` says where it comes from, `location` where MLflow keeps it."""
     fit_s = sum(fit.fit_s for fit in fits)
@@ -76,8 +76,21 @@ def summarized(
             "report_s": watch.seconds["report"],
             "samples_per_s": sum(fit.samples for fit in fits) / fit_s,
         },
-        "trials": trials,
+        "trials": _trials(evidence),
         "mlflow": location,
+    }
+
+
+def _trials(evidence: Evidence) -> dict[str, Any] | None:
+    """The search that the run is part of, and what is left of its Sharpe ratio."""
+    search, deflated = evidence.search, evidence.deflated
+    if search is None:
+        return None
+    return {
+        "count": search.count,
+        "sharpe_sd": None if search.sharpe_variance is None else sqrt(search.sharpe_variance),
+        "expected_best_sharpe": deflated and deflated.expected_best_sharpe,
+        "deflated_sharpe": deflated and deflated.probability,
     }
 
 

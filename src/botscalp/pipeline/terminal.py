@@ -146,10 +146,22 @@ def _time(time: Mapping[str, float]) -> Iterator[str]:
     )
 
 
-def _trials(trials: int | None) -> Iterator[str]:
-    if trials is not None:
-        tried = "this is the first setting" if trials == 1 else f"{trials:,} settings, this one included, have been"
-        yield f"trials         {tried} tried on these test bars"
+def _trials(trials: Mapping[str, Any] | None) -> Iterator[str]:
+    """How much was tried, and what the best of so much luck would look like."""
+    if trials is None:
+        return
+    best, probability = trials["expected_best_sharpe"], trials["deflated_sharpe"]
+    if trials["count"] == 1:
+        yield "trials         this is the first setting tried on these test bars" + (
+            "" if probability is None else f"; probability that its Sharpe ratio is above 0: {probability:.3f}"
+        )
+        return
+    yield f"trials         {trials['count']:,} settings, this one included, have been tried on these test bars" + (
+        ""
+        if probability is None
+        else f"; the best of so many without skill would show a Sharpe ratio of {best:.2f}, "
+        f"probability that this one's is above: {probability:.3f}"
+    )
 
 
 def _verdict(verdict: Mapping[str, Any]) -> Iterator[str]:

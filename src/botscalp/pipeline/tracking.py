@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from botscalp.errors import Interrupted, UserError
-from botscalp.pipeline.trials import Trial, record_trial
+from botscalp.pipeline.trials import Search, Trial, record_sharpes, record_trial, search_so_far
 from botscalp.pipeline.window import FittedWindow
 from botscalp.windows import Window
 
@@ -71,9 +71,12 @@ class TrackedRun(Protocol):
     def location(self) -> dict[str, str] | None:
         """tracking_uri, experiment and run_id; None where nothing is recorded"""
 
-    @property
-    def trials(self) -> int | None:
-        """Settings tried on these test bars so far, in any study of the store, this run's included; None where unknown."""
+    def search(self, sharpes: Sequence[float]) -> Search | None:
+        """Add what this run's trials came to, annualised Sharpe ratios; all that was tried on these test bars so far.
+
+        In any study of the store, this run's trials included. None where nothing is recorded.
+        """
+        ...
 
     def log_window(self, window: TrackedWindow) -> None: ...
     def log_result(self, metrics: Mapping[str, float | None], tags: Mapping[str, str], folder: Path) -> None: ...
@@ -92,11 +95,13 @@ class NoTracking:
     """tracking=none: the run folder is all there is."""
 
     location = None
-    trials = None
 
     @contextmanager
     def run(self, new: NewRun) -> "Iterator[NoTracking]":
         yield self
+
+    def search(self, sharpes: Sequence[float]) -> None:
+        """Nothing is known."""
 
     def log_window(self, window: TrackedWindow) -> None:
         """Nothing to do."""
@@ -122,8 +127,8 @@ class MlflowTracking:
             if new.config is not None:
                 client.log_artifact(run_id, str(new.config))
             location = {"tracking_uri": uri, "experiment": new.study, "run_id": run_id}
-            trials = record_trial(new.store, new.trial, run_id)
-            yield MlflowRun(client, experiment_id, run_id, location, trials)
+            record_trial(new.store, new.trial, run_id)
+            yield MlflowRun(client, experiment_id, run_id, location, new)
         except (Interrupted, KeyboardInterrupt):
             client.set_terminated(run_id, "KILLED")
             raise
@@ -141,7 +146,12 @@ class MlflowRun:
     experiment_id: str
     run_id: str
     location: dict[str, str] | None
-    trials: int | None
+    new: NewRun
+
+    def search(self, sharpes: Sequence[float]) -> Search:
+        """Two lines of the ledger, and what it holds by then."""
+        record_sharpes(self.new.store, sharpes, self.run_id)
+        return search_so_far(self.new.store, self.new.trial)
 
     def log_window(self, window: TrackedWindow) -> None:
         """A child run with the window's epochs and metrics; the metrics again on the parent, as a step of `window/...`."""

@@ -6,8 +6,12 @@ deleted from the store stay counted.
 
 import json
 import os
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from botscalp.data import Source
 from botscalp.options import described
@@ -37,25 +41,53 @@ def market_name(source: Source, interval: str) -> str:
     return " ".join([source.source, ",".join(source.symbols), interval, *settings])
 
 
-def record_trial(store: Path, trial: Trial, run_id: str) -> int:
-    """Append the run's trials; return how many settings have been tried in overlapping tests on that market, these included."""
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """All that was tried on some test bars, as far as the ledger knows."""
+
+    count: int
+    sharpe_variance: float | None
+    """of the annualised Sharpe ratios of the trials that came to one; None with fewer than two"""
+
+
+def record_trial(store: Path, trial: Trial, run_id: str) -> None:
+    """Append the run's trials; before they are scored, so that what fails is counted too."""
+    _append(store, {**asdict(trial), "run_id": run_id})
+
+
+def record_sharpes(store: Path, sharpes: Sequence[float], run_id: str) -> None:
+    """Append what the run's trials came to: their annualised Sharpe ratios, summed up."""
+    known = np.asarray(sharpes, float)
+    sums = {"scored": len(known), "sharpe_sum": float(known.sum()), "sharpe_squares": float((known**2).sum())}
+    _append(store, {"run_id": run_id, **sums})
+
+
+def search_so_far(store: Path, trial: Trial) -> Search:
+    """What has been tried in overlapping tests on that market, in any study of the store."""
+    lines = [json.loads(line) for line in (store / LEDGER).read_text().splitlines() if _whole(line)]
+    counts = {
+        line["run_id"]: line["count"]
+        for line in lines
+        if line.get("market") == trial.market
+        and line["test_start"] < trial.test_end
+        and trial.test_start < line["test_end"]
+    }
+    scored = [line for line in lines if "scored" in line and line["run_id"] in counts]
+    n, total, squares = (sum(line[name] for line in scored) for name in ("scored", "sharpe_sum", "sharpe_squares"))
+    variance = max(squares - total**2 / n, 0.0) / (n - 1) if n > 1 else None
+    return Search(count=sum(counts.values()), sharpe_variance=variance)
+
+
+def _append(store: Path, line: Mapping[str, Any]) -> None:
     from filelock import FileLock
 
     path = store / LEDGER
     with FileLock(store / f"{LEDGER}.lock"):
         half = path.exists() and not path.read_bytes().endswith(b"\n")  # what a killed process left
         with path.open("a") as ledger:
-            ledger.write("\n" * half + json.dumps({**asdict(trial), "run_id": run_id}) + "\n")
+            ledger.write("\n" * half + json.dumps(line) + "\n")
             ledger.flush()
             os.fsync(ledger.fileno())
-        lines = [json.loads(line) for line in path.read_text().splitlines() if _whole(line)]
-    return sum(
-        line["count"]
-        for line in lines
-        if line["market"] == trial.market
-        and line["test_start"] < trial.test_end
-        and trial.test_start < line["test_end"]
-    )
 
 
 def _whole(line: str) -> bool:

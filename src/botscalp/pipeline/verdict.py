@@ -71,8 +71,8 @@ def _rules(evidence: Evidence, thresholds: Thresholds, *, real: bool, tracked: b
         above(
             "sharpe",
             sharpe,
-            0.0,
-            "annualised Sharpe ratio of daily equity, not deflated by other trials",
+            0.0 if evidence.deflated is None else evidence.deflated.expected_best_sharpe,
+            _sharpe_words(evidence),
             days=days,
             missing=f"{days} UTC days decide nothing, {thresholds.min_days} are needed"
             if days < thresholds.min_days
@@ -142,6 +142,16 @@ def _saturated(share: float, line: float) -> Rule:
         value=share,
         threshold=line,
         words="share of probabilities that are below 0.01 or above 0.99, and right",
+    )
+
+
+def _sharpe_words(evidence: Evidence) -> str:
+    if evidence.search is None:
+        return "annualised Sharpe ratio of daily equity; how often these bars were tried before is not known"
+    if evidence.search.count == 1:
+        return "annualised Sharpe ratio of daily equity; the first trial on these bars, so not deflated"
+    return (
+        f"annualised Sharpe ratio of daily equity, against the best of {evidence.search.count:,} trials without skill"
     )
 
 

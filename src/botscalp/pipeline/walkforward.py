@@ -7,7 +7,7 @@ from typing import Any
 from botscalp.models.linear import Linear
 from botscalp.pipeline import terminal
 from botscalp.pipeline.attainable import attainable_auc
-from botscalp.pipeline.evidence import weigh, window_metrics
+from botscalp.pipeline.evidence import known_sharpes, weigh, window_metrics
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.fitting import fit_windows
 from botscalp.pipeline.market import Market
@@ -72,11 +72,13 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
         with watch.stage("backtest"):
             traded = trade(market, windows, predictions, others, backtest=experiment.backtest)
         with watch.stage("report"):
+            search = run.search(known_sharpes(traded.result))
             evidence = weigh(
                 predictions,
                 others,
                 traded,
                 auc_attainable=attainable_auc(experiment.data, label, panel, predictions.test),
+                search=search,
                 span_bars=label.span_bars,
                 seed=experiment.job.seed,
             )
@@ -93,7 +95,6 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
             origin=origin,
             watch=watch,
             location=run.location,
-            trials=run.trials,
         )
         write_summary(folder, summary)
         terminal.conclude(summary)  # before log.txt becomes an artifact
