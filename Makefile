@@ -44,7 +44,7 @@ test: $(DEV) ## the tests that every change has to pass
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
 test-all: $(BENCH) ## those, long drills, other engines, real bars and the commands of the README
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(DEV) ## style, types, and which module may import which
 	$(BIN)/ruff check .

@@ -1,4 +1,7 @@
-"""Every command of the README and the docs runs, in a copy of the project, as a reader would run it."""
+"""Every command of the README and the docs runs, in a copy of the project, as a reader would run it.
+
+Later commands need the runs of earlier ones: `make test-all` gives each file of tests to one process.
+"""
 
 import os
 import re
@@ -46,7 +49,6 @@ def test_documents_hold_commands() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("documents")  # later commands need the runs of earlier ones
 @pytest.mark.parametrize("command", [line for line in commands() if line not in INSTALLS_OR_TESTS])
 def test_command_runs(project: Path, command: str) -> None:
     done = subprocess.run(["bash", "-c", command], cwd=project, env=environment(), capture_output=True, text=True)
@@ -57,7 +59,6 @@ def test_command_runs(project: Path, command: str) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("documents")
 def test_make_ui_serves_the_runs(project: Path) -> None:
     port = "5917"
     server = subprocess.Popen(

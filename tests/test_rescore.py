@@ -181,6 +181,7 @@ def test_anybodys_probabilities(tmp_path: Path, run_folder: Path, market: Predic
     ("words", "message"),
     [
         ((), "run=None: predictions come from a run or from a file"),
+        (("run=",), "run=: neither a folder nor a run"),
         (("run=nowhere",), "run=nowhere: neither a folder nor a run"),
         (("run={run}", "grid.threshold=[0.4]"), "backtest.threshold=0.4"),
         (("run={run}", "grid.thresold=[0.6]"), "did you mean threshold?"),

@@ -91,7 +91,7 @@ def folder_of(run: str, store: Path) -> Path:
     Raises:
         UserError: it is neither.
     """
-    if Path(run).is_dir():
+    if run.strip() and Path(run).is_dir():
         return Path(run)
     if (store / "mlflow.db").is_file():
         from botscalp.pipeline.tracking import artifacts_of
