@@ -79,16 +79,17 @@ def _stored(folder: Path | None) -> Path:
 
 def _as_in_run(folder: Path, group: str, composed: Mapping[str, Any], typed: Mapping[str, str]) -> dict[str, Any]:
     """The group as the run had it, but for what was typed; a typed choice of the group replaces it whole."""
+    from botscalp.config import plain
+
     path = folder / "config.yaml"
     if group in typed or not path.is_file():
         return dict(composed)
-    stored = OmegaConf.load(path)[group]  # type: ignore[index]
+    stored = OmegaConf.select(OmegaConf.load(path), group)
     for key in typed:
         if key.startswith(f"{group}."):
             inner = key.partition(".")[2]
             OmegaConf.update(stored, inner, OmegaConf.select(OmegaConf.create(dict(composed)), inner), merge=False)
-    values: dict[str, Any] = OmegaConf.to_container(stored, resolve=True)  # type: ignore[assignment]
-    return values
+    return plain(stored)
 
 
 def _checked_grid(backtest: Mapping[str, Any], grid: Mapping[str, list[float]]) -> dict[str, list[float]]:

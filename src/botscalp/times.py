@@ -15,6 +15,9 @@ UNITS_NS = {
     "m": 60 * SECOND_NS,
     "s": SECOND_NS,
 }
+DAY_NS = UNITS_NS["d"]
+DAYS_PER_YEAR = 365
+"""of a market that never closes"""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -11,7 +11,8 @@ from backtest_cases import backtest, noise
 from botscalp.backtest import Backtest, Bracket, PredictedBars
 from botscalp.backtest.selection import MIN_TRADES, best_bracket
 from botscalp.errors import UserError
-from botscalp.pipeline.market import Market, chosen_brackets
+from botscalp.pipeline.market import Market
+from botscalp.pipeline.trading import chosen_brackets
 from botscalp.types import Bars, Float64, Int64
 
 CANDIDATES = {"threshold": (0.52, 0.56, 0.6), "stop_atr": (1.0, 2.0), "target_atr": (1.0, 3.0)}

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from botscalp.backtest.lanes import LANES, fill, first_signal
 from botscalp.compiled import njit
+from botscalp.times import DAY_NS
 from botscalp.types import Float64, Int64
 
-DAY_NS = 86_400_000_000_000
 DAY, START, LAST, LOST = 0, 1, 2, 3
 """Fields of `day_state`: the UTC day, the account's equity as it began, at the last close, and whether too much is lost."""
 DUST = 1e-9

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from botscalp.backtest.performance import (
-    DAY_NS,
-    DAYS_PER_YEAR,
     MIN_SHARPE_DAYS,
     max_drawdown,
     utc_day_returns,
 )
 from botscalp.backtest.records import TIMEOUT
 from botscalp.backtest.result import Result
+from botscalp.times import DAY_NS, DAYS_PER_YEAR
 from botscalp.types import Bars, Bool, Float64, Int64
 
 

@@ -76,7 +76,7 @@ class Columns:
         from botscalp.backtest.kernel import AccountColumns
 
         funding_row, funding_rate = [NO_ROWS], [NO_PRICES]
-        finer = [one.finer for one in self.market]
+        finer = [one.finer for one in self.market if one.finer is not None]
         for one, first in zip(self.market, self.first_row, strict=False):
             if one.funding is not None:
                 row = np.searchsorted(one.bars.open_time_ns, one.funding.time_ns)
@@ -87,11 +87,11 @@ class Columns:
             first_row_S=self.first_row,
             funding_row=np.concatenate(funding_row),
             funding_rate=np.concatenate(funding_rate),
-            finer_first_S=np.cumsum([0, *(0 if bars is None else len(bars) for bars in finer)]),
-            finer_interval_ns=next((int(bars.interval_ns) for bars in finer if bars is not None), 0),
-            finer_time_ns=np.concatenate([NO_ROWS, *(bars.open_time_ns for bars in finer if bars is not None)]),
-            finer_high=np.concatenate([NO_PRICES, *(bars.high for bars in finer if bars is not None)]),
-            finer_low=np.concatenate([NO_PRICES, *(bars.low for bars in finer if bars is not None)]),
+            finer_first_S=np.cumsum([0, *(0 if one.finer is None else len(one.finer) for one in self.market)]),
+            finer_interval_ns=int(finer[0].interval_ns) if finer else 0,
+            finer_time_ns=np.concatenate([NO_ROWS, *(bars.open_time_ns for bars in finer)]),
+            finer_high=np.concatenate([NO_PRICES, *(bars.high for bars in finer)]),
+            finer_low=np.concatenate([NO_PRICES, *(bars.low for bars in finer)]),
         )
 
 

@@ -153,7 +153,7 @@ def run_nb(
         for later in range(1, symbols):
             while brackets[bracket_S[later]]["until"] <= first_row_S[later]:
                 bracket_S[later] += 1
-        day_state = np.array([-1.0, 0.0, capital, 0.0])
+        day_state = np.array([-1.0, 0.0, capital, 0.0])  # DAY, START, LAST, LOST of account_kernel.py
 
     while True:
         if account is None:

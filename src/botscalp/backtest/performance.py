@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from botscalp.times import DAY_NS, DAYS_PER_YEAR
 from botscalp.types import Float64, Int64
 
 if TYPE_CHECKING:
     from botscalp.backtest.records import Trades
 
-DAYS_PER_YEAR = 365
-"""a market that never closes"""
 MIN_SHARPE_DAYS = 30
-DAY_NS = 86_400_000_000_000
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from botscalp.backtest.performance import Summary, summarize
 from botscalp.types import Bars, Float64, Int64
 
 if TYPE_CHECKING:
@@ -60,6 +61,11 @@ class Result:
     def trades_of(self) -> "tuple[Trades, ...]":
         """The records of each symbol, in the order of `market`."""
         return tuple(self.records[self.records["symbol"] == symbol] for symbol in range(len(self.market)))
+
+    @cached_property
+    def summary(self) -> Summary:
+        """The block of figures."""
+        return summarize(self.records, self.close_time_ns, self.equity_quote, self.capital_quote)
 
     @cached_property
     def trades(self) -> "pd.DataFrame":

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from botscalp.backtest.engine import Columns, brackets_of, column, rows_at
 from botscalp.backtest.performance import (
-    DAYS_PER_YEAR,
     MIN_SHARPE_DAYS,
     midnight_rows,
     sharpe_half_width,
 )
 from botscalp.backtest.result import PredictedBars
 from botscalp.backtest.settings import BPS, Backtest
+from botscalp.times import DAYS_PER_YEAR
 from botscalp.types import Float64, Int64
 
 if TYPE_CHECKING:

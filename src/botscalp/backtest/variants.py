@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 
 from botscalp.backtest.engine import Bracket
-from botscalp.backtest.performance import summarize
 from botscalp.backtest.result import PredictedBars, Result
 from botscalp.backtest.settings import SIZES, Backtest
 
@@ -39,7 +38,7 @@ def size_table(
 
 def _size_row(backtest: Backtest, market: Sequence[PredictedBars], by_window: Sequence[Bracket] | None) -> SizeRow:
     result = backtest.run(market, by_window)
-    summary = summarize(result.records, result.close_time_ns, result.equity_quote, result.capital_quote)
+    summary = result.summary
     assert backtest.contract is not None
     return SizeRow(
         contract=backtest.contract,

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from botscalp.backtest.anatomy import Anatomy, anatomy, positions_ns
-from botscalp.backtest.performance import Summary, summarize, utc_day_returns
+from botscalp.backtest.performance import Summary, utc_day_returns
 from botscalp.backtest.result import Result
 from botscalp.pipeline.panel import Panel
 from botscalp.pipeline.predictions import Predictions, concatenated
@@ -86,7 +86,7 @@ def weigh(
     others = {name: baseline.test for name, baseline in baselines.items()}
     interval_ns = traded.result.market[0].bars.interval_ns
     cluster_ns = intervals.cluster_ns_of(span_bars * interval_ns)
-    backtest = _summary(traded.result)
+    backtest = traded.result.summary
     rows = predictions.labelled
     p, label, time_ns = predictions.p[rows], predictions.label[rows], predictions.open_time_ns[rows]
     base_rate = predictions.base_rate[rows]
@@ -117,7 +117,7 @@ def weigh(
         backtest=backtest,
         anatomy=anatomy(traded.result),
         baseline_metrics={name: _metrics(other, other.p, rows) for name, other in others.items()},
-        baseline_backtests={name: _summary(other) for name, other in traded.baselines.items()},
+        baseline_backtests={name: other.summary for name, other in traded.baselines.items()},
         share_up=float(label.mean()),
         ece_band=intervals.ece_null_band(p, seed=seed, span_bars=span_bars),
         histogram=histogram(predictions.p),
@@ -126,12 +126,6 @@ def weigh(
         deflated=None if search is None or backtest.sharpe is None else _deflated(traded.result, search),
         saturated_and_right=float(np.mean(saturated & ((p > 0.5) == (label == 1.0)))),
     )
-
-
-def known_sharpes(result: Result) -> list[float]:
-    """The Sharpe ratio of a backtest as its ledger keeps it; empty where it has none."""
-    sharpe = _summary(result).sharpe
-    return [] if sharpe is None else [sharpe]
 
 
 def window_metrics(panel: Panel, fit: FittedWindow) -> Metrics:
@@ -175,10 +169,6 @@ def _metrics(predictions: Predictions, p: Float64, rows: Bool) -> Metrics:
     return probability_metrics(p[rows], predictions.label[rows], predictions.base_rate[rows])
 
 
-def _summary(result: Result) -> Summary:
-    return summarize(result.records, result.close_time_ns, result.equity_quote, result.capital_quote)
-
-
 def _trade_estimates(
     result: Result, backtest: Summary, predictions: Predictions, span_bars: int, cluster_ns: int
 ) -> dict[str, Estimate]:
@@ -189,13 +179,13 @@ def _trade_estimates(
     to_bps = 1e4 / (records["size_base"] * records["entry_price"])
     gross, costs = records["gross_quote"] * to_bps, costs * to_bps
     late = _in_last_bars(entry_ns, predictions, span_bars * result.market[0].bars.interval_ns)
-    sharpe = (backtest.sharpe_low, backtest.sharpe_high)
+    low, high = backtest.sharpe_low, backtest.sharpe_high
     return {
         "backtest/mean_net_bps": _mean(gross - costs, entry_ns, cluster_ns),
         "backtest/mean_gross_bps": _mean(gross, entry_ns, cluster_ns),
         "backtest/mean_net_bps_double_costs": _mean(gross - 2 * costs, entry_ns, cluster_ns),
         "backtest/win_rate": _mean(records["pnl_quote"] > 0, entry_ns, cluster_ns),
-        "backtest/sharpe": Estimate(backtest.sharpe, None if None in sharpe else sharpe),  # type: ignore[arg-type]
+        "backtest/sharpe": Estimate(backtest.sharpe, None if low is None or high is None else (low, high)),
         "backtest/last_bars_excess_bps": _excess(gross[late], gross[~late]),
     }
 

@@ -5,37 +5,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from os.path import expanduser
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 
 from botscalp import indicators
-from botscalp.backtest import Backtest, Bracket, Funding, PredictedBars
-from botscalp.backtest.selection import best_bracket
+from botscalp.backtest import Backtest, Funding, PredictedBars
 from botscalp.data.files import FileSource
 from botscalp.data.funding import read_funding
 from botscalp.errors import UserError
-from botscalp.times import interval_name
+from botscalp.pipeline.scores import Scores
+from botscalp.times import DAY_NS, interval_name
 from botscalp.types import Bars, Float64, Int64
 
 logger = logging.getLogger(__name__)
-
-DAY_NS = 86_400_000_000_000
-
-
-class Scores(Protocol):
-    """Probabilities of bars; every array has shape (n,)."""
-
-    @property
-    def open_time_ns(self) -> Int64: ...
-    @property
-    def symbol(self) -> Int64:
-        """Position in the market's bars."""
-
-    @property
-    def window(self) -> Int64: ...
-    @property
-    def p(self) -> Float64: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,36 +72,6 @@ class Market:
         return predicted
 
 
-def chosen_brackets(market: Market, backtest: Backtest, validation: Scores, windows: int) -> list[Bracket] | None:
-    """Each window's bracket, chosen on the second half of its validation; None where the settings hold everywhere.
-
-    A window is tried from its first validation score to its last, so no bar of its test is seen.
-    """
-    if backtest.select == "none":
-        return None
-    brackets = []
-    for window in range(windows):
-        mine = validation.window == window
-        times_ns = validation.open_time_ns[mine]
-        if not len(times_ns):
-            brackets.append(backtest.bracket)
-            continue
-        scores = _Part(
-            open_time_ns=times_ns, symbol=validation.symbol[mine], window=validation.window[mine], p=validation.p[mine]
-        )
-        span_ns = (int(times_ns.min()), int(times_ns.max()) + 1)
-        brackets.append(best_bracket(backtest, market.predicted(scores, span_ns, np.zeros(1, np.int64))))
-    return brackets
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Part:
-    open_time_ns: Int64
-    symbol: Int64
-    window: Int64
-    p: Float64
-
-
 def _path(pattern: str, symbol: str) -> Path:
     return Path(expanduser(pattern.replace("{symbol}", symbol)))
 
@@ -130,7 +82,7 @@ def _funding(pattern: str | None, bars: Sequence[Bars]) -> tuple[Funding | None,
     _check_pattern("backtest.funding", pattern, bars)
     rates = tuple(Funding(*read_funding(_path(pattern, one.symbol))) for one in bars)
     for one, funding in zip(bars, rates, strict=True):
-        _check_cover("backtest.funding", pattern, one, int(funding.time_ns[0]), int(funding.time_ns[-1]) + DAY_NS // 3)
+        _check_cover("backtest.funding", pattern, one, int(funding.time_ns[0]), int(funding.time_ns[-1]) + DAY_NS)
     return rates
 
 

@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from botscalp.backtest import Backtest, anatomy, summarize, sweep
+from botscalp.backtest import Backtest, anatomy, sweep
 from botscalp.data import Source
 from botscalp.data.bars import market_digest
 from botscalp.errors import UserError
 from botscalp.pipeline.experiment import check_study
 from botscalp.pipeline.heatmap import write_heat_map
-from botscalp.pipeline.market import Market, chosen_brackets
+from botscalp.pipeline.market import Market
 from botscalp.pipeline.run_folder import read_summary, write_trading
 from botscalp.pipeline.scores import StoredScores, read_scores
 from botscalp.pipeline.tracking import NewRun, Tracking
+from botscalp.pipeline.trading import chosen_brackets
 from botscalp.pipeline.trials import Trial, market_name
 from botscalp.times import interval_name
 from botscalp.types import Bars, Int64
@@ -92,8 +93,8 @@ class Loaded:
     """of the windows' tests"""
 
 
-Scored = tuple[dict[str, float | None], list[float]]
-"""metrics for the tracking store, and the Sharpe ratios of the settings that have one"""
+Scored = tuple[dict[str, float | None], list[float | None]]
+"""metrics for the tracking store, and the Sharpe ratio of each setting, None where it has none"""
 
 
 def run_rescoring(job: Rescoring, tracking: Tracking, folder: Path) -> None:
@@ -167,7 +168,7 @@ def _single(job: Rescoring, loaded: Loaded, folder: Path) -> Scored:
         validation = read_scores(path, loaded.market.bars, once=once)
         brackets = chosen_brackets(loaded.market, job.backtest, validation, len(loaded.starts_ns))
     result = job.backtest.run(loaded.market.predicted(loaded.test, loaded.span_ns, loaded.starts_ns), brackets)
-    summary = asdict(summarize(result.records, result.close_time_ns, result.equity_quote, result.capital_quote))
+    summary = asdict(result.summary)
     write_trading(folder, result.trades, result.equity)
     found = {
         "trials": 1,
@@ -182,8 +183,7 @@ def _single(job: Rescoring, loaded: Loaded, folder: Path) -> Scored:
         print(f"{name:>14}  {summary[name]}" if summary[name] is None else f"{name:>14}  {summary[name]:.6g}")
     if summary["sharpe"] is None:
         print(f"{'':>14}  no Sharpe ratio: {summary['sharpe_undefined']}")
-    sharpes = [] if summary["sharpe"] is None else [summary["sharpe"]]
-    return {f"backtest/{name}": summary[name] for name in HEADLINE}, sharpes
+    return {f"backtest/{name}": summary[name] for name in HEADLINE}, [summary["sharpe"]]
 
 
 def _grid(job: Rescoring, loaded: Loaded, folder: Path) -> Scored:

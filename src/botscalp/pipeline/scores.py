@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -10,6 +11,21 @@ import pandas as pd
 from botscalp.data.files import numbers, table_of, times_ns
 from botscalp.errors import UserError
 from botscalp.types import Bars, Float64, Int64
+
+
+class Scores(Protocol):
+    """Probabilities of bars; every array has shape (n,)."""
+
+    @property
+    def open_time_ns(self) -> Int64: ...
+    @property
+    def symbol(self) -> Int64:
+        """Position in the market's bars."""
+
+    @property
+    def window(self) -> Int64: ...
+    @property
+    def p(self) -> Float64: ...
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -71,7 +71,7 @@ class TrackedRun(Protocol):
     def location(self) -> dict[str, str] | None:
         """tracking_uri, experiment and run_id; None where nothing is recorded"""
 
-    def search(self, sharpes: Sequence[float]) -> Search | None:
+    def search(self, sharpes: Sequence[float | None]) -> Search | None:
         """Add what this run's trials came to, annualised Sharpe ratios; all that was tried on these test bars so far.
 
         In any study of the store, this run's trials included. None where nothing is recorded.
@@ -100,7 +100,7 @@ class NoTracking:
     def run(self, new: NewRun) -> "Iterator[NoTracking]":
         yield self
 
-    def search(self, sharpes: Sequence[float]) -> None:
+    def search(self, sharpes: Sequence[float | None]) -> None:
         """Nothing is known."""
 
     def log_window(self, window: TrackedWindow) -> None:
@@ -148,8 +148,8 @@ class MlflowRun:
     location: dict[str, str] | None
     new: NewRun
 
-    def search(self, sharpes: Sequence[float]) -> Search:
-        """Two lines of the ledger, and what it holds by then."""
+    def search(self, sharpes: Sequence[float | None]) -> Search:
+        """A line of the ledger, and what it holds by then."""
         record_sharpes(self.new.store, sharpes, self.run_id)
         return search_so_far(self.new.store, self.new.trial)
 

@@ -7,10 +7,12 @@ import numpy as np
 
 from botscalp.backtest.engine import Bracket
 from botscalp.backtest.result import Result
+from botscalp.backtest.selection import best_bracket
 from botscalp.backtest.settings import Backtest
 from botscalp.backtest.variants import SizeRow, buy_and_hold, size_table
-from botscalp.pipeline.market import Market, chosen_brackets
+from botscalp.pipeline.market import Market
 from botscalp.pipeline.predictions import Predictions
+from botscalp.pipeline.scores import Scores, StoredScores
 from botscalp.windows import Window
 
 CONTRACTS = (0.001, 0.01, 0.05)
@@ -63,3 +65,25 @@ def trade(
         | {"buy_and_hold": buy_and_hold(backtest, result.market, mean_notional)},
         sizes=size_table(backtest, result.market, CONTRACTS, brackets),
     )
+
+
+def chosen_brackets(market: Market, backtest: Backtest, validation: Scores, windows: int) -> list[Bracket] | None:
+    """Each window's bracket, chosen on the second half of its validation; None where the settings hold everywhere.
+
+    A window is tried from its first validation score to its last, so no bar of its test is seen.
+    """
+    if backtest.select == "none":
+        return None
+    brackets = []
+    for window in range(windows):
+        mine = validation.window == window
+        times_ns = validation.open_time_ns[mine]
+        if not len(times_ns):
+            brackets.append(backtest.bracket)
+            continue
+        scores = StoredScores(
+            open_time_ns=times_ns, symbol=validation.symbol[mine], window=validation.window[mine], p=validation.p[mine]
+        )
+        span_ns = (int(times_ns.min()), int(times_ns.max()) + 1)
+        brackets.append(best_bracket(backtest, market.predicted(scores, span_ns, np.zeros(1, np.int64))))
+    return brackets

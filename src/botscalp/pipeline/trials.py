@@ -55,9 +55,9 @@ def record_trial(store: Path, trial: Trial, run_id: str) -> None:
     _append(store, {**asdict(trial), "run_id": run_id})
 
 
-def record_sharpes(store: Path, sharpes: Sequence[float], run_id: str) -> None:
-    """Append what the run's trials came to: their annualised Sharpe ratios, summed up."""
-    known = np.asarray(sharpes, float)
+def record_sharpes(store: Path, sharpes: Sequence[float | None], run_id: str) -> None:
+    """Append what the run's trials came to: their annualised Sharpe ratios, summed up; None where there is none."""
+    known = np.array([sharpe for sharpe in sharpes if sharpe is not None], float)
     sums = {"scored": len(known), "sharpe_sum": float(known.sum()), "sharpe_squares": float((known**2).sum())}
     _append(store, {"run_id": run_id, **sums})
 

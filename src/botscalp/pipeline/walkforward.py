@@ -7,7 +7,7 @@ from typing import Any
 from botscalp.models.linear import Linear
 from botscalp.pipeline import terminal
 from botscalp.pipeline.attainable import attainable_auc
-from botscalp.pipeline.evidence import known_sharpes, weigh, window_metrics
+from botscalp.pipeline.evidence import weigh, window_metrics
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.fitting import fit_windows
 from botscalp.pipeline.market import Market
@@ -72,7 +72,7 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
         with watch.stage("backtest"):
             traded = trade(market, windows, predictions, others, backtest=experiment.backtest)
         with watch.stage("report"):
-            search = run.search(known_sharpes(traded.result))
+            search = run.search([traded.result.summary.sharpe])
             evidence = weigh(
                 predictions,
                 others,

@@ -17,6 +17,7 @@ from scipy.special import stdtrit
 from scipy.stats import rankdata
 
 from botscalp.statistics.metrics import ECE_BINS, ece_bin
+from botscalp.times import DAY_NS
 from botscalp.types import Float64, Int64
 
 Interval = tuple[float, float]
@@ -24,7 +25,6 @@ Interval = tuple[float, float]
 MINIMUM_CLUSTERS = 10
 SPANS_A_CLUSTER = 10
 CONFIDENCE = 0.95
-DAY_NS = 86_400 * 10**9
 
 
 def cluster_ns_of(label_span_ns: int) -> int:

@@ -5,9 +5,8 @@ from math import sqrt
 
 import numpy as np
 
+from botscalp.times import DAYS_PER_YEAR
 from botscalp.types import Float64
-
-DAYS_PER_YEAR = 365
 
 
 @dataclass(frozen=True, kw_only=True)

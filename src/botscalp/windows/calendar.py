@@ -8,8 +8,8 @@ from datetime import date, timedelta
 from typing import Literal
 
 from botscalp.errors import UserError
+from botscalp.times import DAY_NS
 
-DAY_NS = 86_400 * 10**9
 _EPOCH = date(1970, 1, 1)
 
 Unit = Literal["mo", "w", "d"]

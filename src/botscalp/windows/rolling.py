@@ -5,8 +5,9 @@ from datetime import date
 from itertools import chain, islice, takewhile
 
 from botscalp.errors import UserError
+from botscalp.times import DAY_NS
 from botscalp.types import Count
-from botscalp.windows.calendar import DAY_NS, anchors, first_day, midnight_ns, parsed_length
+from botscalp.windows.calendar import anchors, first_day, midnight_ns, parsed_length
 from botscalp.windows.ranges import Range, Window, purged_window
 
 
