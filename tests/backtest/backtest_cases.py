@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from omegaconf import OmegaConf
 
-from botscalp.backtest import Backtest, PredictedBars
+from botscalp.backtest import Backtest, Candidates, PredictedBars
 from botscalp.config import CONF
 from botscalp.types import Bars
 
@@ -17,6 +17,7 @@ def backtest(**changed: Any) -> Backtest:
     """The default settings; naming one unit of a pair (size, slippage) drops the other."""
     settings: Any = OmegaConf.to_container(OmegaConf.load(CONF / "backtest" / "default.yaml"))
     del settings["_target_"]
+    settings["candidates"] = Candidates(**settings["candidates"])
     if {"contract", "equity_fraction", "volatility_target", "kelly_fraction"} & set(changed):
         settings["notional"] = None
     if "slippage_ticks" in changed:

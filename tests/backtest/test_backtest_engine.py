@@ -13,11 +13,13 @@ from backtest_cases import backtest, noise, predicted_bars
 from omegaconf import OmegaConf
 from pydantic import TypeAdapter, ValidationError
 
-from botscalp.backtest import Backtest, Funding, buy_and_hold, size_table, summarize
+from botscalp.backtest import Backtest, Candidates, Funding, buy_and_hold, size_table, summarize
+from botscalp.backtest.settings import BY_WINDOW
 from botscalp.backtest.sweep import PLAIN
 from botscalp.errors import UserError
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "backtest"
+NONE: dict[str, Any] = dict.fromkeys(BY_WINDOW)
 QUIET = (100, 101, 99, 100)
 
 
@@ -39,11 +41,7 @@ def option(name: str) -> dict[str, Any]:
         ({"round_prices": True}, "backtest.tick"),
         ({"contract": 1.0, "equity_fraction": 0.1}, "backtest.contract"),
         ({"kelly_fraction": 0.5}, "backtest.max_exposure"),
-        ({"candidates": {"taker_bps": (1.0,)}}, "backtest.candidates.taker_bps"),
-        ({"candidates": {"threshold": (0.4,)}}, "backtest.candidates.threshold"),
-        ({"candidates": {"max_hold": (2.5,)}}, "backtest.candidates.max_hold"),
-        ({"candidates": {"stop_atr": ()}}, "backtest.candidates.stop_atr"),
-        ({"select": "validation", "candidates": {}}, "backtest.candidates"),
+        ({"select": "validation", "candidates": Candidates(**dict.fromkeys(BY_WINDOW))}, "backtest.candidates"),
     ],
 )
 def test_settings_that_contradict_each_other_name_their_key(changed: dict[str, float | None], key: str) -> None:
@@ -65,6 +63,11 @@ def test_the_options_hold_every_argument_in_range(name: str) -> None:
         *({"threshold": 0.4}, {"threshold": 1.0}, {"max_hold": 0}, {"taker_bps": -1.0}, {"taker_bps": np.inf}),
         *({"spread_bps": 20_000.0}, {"slippage_bps": 10_000.0}, {"max_hold": 10**8}, {"cooldown_bars": 10**8}),
         *({"latency_bars": 10**19}, {"notional": np.inf}, {"capital": np.nan}),
+        *(
+            {"candidates": NONE | changed}
+            for changed in ({"taker_bps": (1.0,)}, {"threshold": (0.4,)}, {"stop_atr": ()})
+        ),
+        {"candidates": NONE | {"max_hold": (2.5,)}},
     ],
 )
 def test_values_out_of_range_are_refused(wrong: dict[str, float]) -> None:

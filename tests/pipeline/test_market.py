@@ -8,8 +8,9 @@ import pandas as pd
 import pytest
 from backtest_cases import backtest, noise
 
-from botscalp.backtest import Backtest, Bracket, PredictedBars
+from botscalp.backtest import Backtest, Bracket, Candidates, PredictedBars
 from botscalp.backtest.selection import MIN_TRADES, best_bracket
+from botscalp.backtest.settings import BY_WINDOW
 from botscalp.errors import UserError
 from botscalp.pipeline.market import Market
 from botscalp.pipeline.trading import chosen_brackets
@@ -42,8 +43,12 @@ def joined(*parts: Scores) -> Scores:
     )
 
 
+def candidates(**values: tuple[float, ...]) -> Candidates:
+    return Candidates(**dict.fromkeys(BY_WINDOW) | values)
+
+
 def selecting(**changed: object) -> Backtest:
-    return backtest(select="validation", candidates=CANDIDATES, **changed)
+    return backtest(select="validation", candidates=candidates(**CANDIDATES), **changed)
 
 
 def test_the_best_bracket_is_the_one_that_earned_most() -> None:
@@ -63,9 +68,9 @@ def test_the_best_bracket_is_the_one_that_earned_most() -> None:
 def test_a_candidate_that_hardly_trades_is_none() -> None:
     """At 0.95 nothing trades, which would be best wherever trading loses."""
     rules, market = selecting(taker_bps=50.0), noise(seed=2, days=20)
-    rules = replace(rules, candidates={"threshold": (0.6, 0.95)})
+    rules = replace(rules, candidates=candidates(threshold=(0.6, 0.95)))
     assert best_bracket(rules, [market]).threshold == 0.6
-    rules = replace(rules, candidates={"threshold": (0.95, 0.97)})
+    rules = replace(rules, candidates=candidates(threshold=(0.95, 0.97)))
     assert best_bracket(rules, [market]) == rules.bracket
     assert MIN_TRADES > 1
 

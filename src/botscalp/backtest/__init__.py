@@ -8,7 +8,7 @@ from botscalp.backtest.anatomy import Anatomy, Excursions, anatomy, excursions
 from botscalp.backtest.engine import Bracket
 from botscalp.backtest.performance import Summary, summarize
 from botscalp.backtest.result import Funding, PredictedBars, Result
-from botscalp.backtest.settings import Backtest
+from botscalp.backtest.settings import Backtest, Candidates
 from botscalp.backtest.sweep import sweep
 from botscalp.backtest.variants import SizeRow, buy_and_hold, size_table
 
@@ -16,6 +16,7 @@ __all__ = [
     "Anatomy",
     "Backtest",
     "Bracket",
+    "Candidates",
     "Excursions",
     "Funding",
     "PredictedBars",

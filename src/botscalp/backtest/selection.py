@@ -18,7 +18,7 @@ def best_bracket(backtest: Backtest, market: Sequence[PredictedBars]) -> Bracket
 
     Of those with at least MIN_TRADES trades; the first of equals; the backtest's own where none has so many.
     """
-    grid = {name: list(values) for name, values in backtest.candidates.items() if values is not None}
+    grid = backtest.candidates.grid
     table = sweep(market, backtest, grid)
     earned = table.net_pnl.where(table.trades >= MIN_TRADES)
     if earned.isna().all():

@@ -1,12 +1,12 @@
 """How predictions are traded: when to enter, where to leave, what it costs and how much is at stake."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from annotated_types import Ge, Gt, Le, Lt
+from annotated_types import Ge, Gt, Le, Lt, MinLen
 
 from botscalp.backtest.engine import Bracket, Columns, brackets_of, run
 from botscalp.backtest.records import TERMS
@@ -23,24 +23,44 @@ BY_WINDOW = ("threshold", "stop_atr", "target_atr", "max_hold")
 """settings that may change from window to window"""
 
 
+Threshold = Annotated[float, Ge(0.5), Lt(1)]
+Hold = Annotated[int, Ge(1), Le(MOST_BARS)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidates:
+    """Values to choose a window's bracket from; what is None stays as it is set."""
+
+    __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}  # a name that is none of these is a mistake
+
+    threshold: Annotated[tuple[Threshold, ...], MinLen(1)] | None
+    stop_atr: Annotated[tuple[Positive, ...], MinLen(1)] | None
+    target_atr: Annotated[tuple[Positive, ...], MinLen(1)] | None
+    max_hold: Annotated[tuple[Hold, ...], MinLen(1)] | None
+
+    @property
+    def grid(self) -> dict[str, tuple[float, ...]]:
+        """The lists that are given."""
+        return {name: values for name, values in vars(self).items() if values is not None}
+
+
 @dataclass(frozen=True, kw_only=True)
 class Backtest:
     """The backtest group. The fill rules, a bullet each: `kernel.py`."""
 
-    threshold: Annotated[float, Ge(0.5), Lt(1)]
+    threshold: Threshold
     """long when p > threshold, short when p < 1 - threshold"""
     stop_atr: Positive
     """stop distance from the fill, in ATRs of the signal bar"""
     target_atr: Positive
     """target distance from the fill, in ATRs of the signal bar"""
-    max_hold: Annotated[int, Ge(1), Le(MOST_BARS)]
+    max_hold: Hold
     """bars a position is watched; it leaves at the open of the next one"""
     atr_span: Count
     """bars of Wilder's average; who calls `run` computes the ATR with it"""
     select: Literal["none", "validation"]
     """validation: each window's threshold and bracket are the best of `candidates` on the second half of its validation"""
-    candidates: Mapping[str, tuple[float, ...] | None]
-    """values of threshold, stop_atr, target_atr and max_hold to choose from; one that is null stays as it is set"""
+    candidates: Candidates
 
     taker_bps: NonNegative
     """fee per side on entries, stops, timeouts and the end of the data, in 0.01 % of the fill's notional"""
@@ -128,19 +148,7 @@ class Backtest:
             )
 
     def _check_candidates(self) -> None:
-        for name, values in self.candidates.items():
-            if name in BY_WINDOW and values is None:
-                continue
-            if name not in BY_WINDOW or not values:
-                raise UserError(
-                    f"backtest.candidates.{name}",
-                    values,
-                    "no values to choose from" if name in BY_WINDOW else "is not chosen by window",
-                    f"give a list of values of {', '.join(BY_WINDOW)}",
-                )
-            for value in values:
-                _check_bracket(name, value)
-        if self.select == "validation" and not any(self.candidates.values()):
+        if self.select == "validation" and not self.candidates.grid:
             raise UserError(
                 "backtest.candidates", "{}", "nothing to choose from", "list values of threshold, stop_atr, ..."
             )
@@ -208,24 +216,3 @@ def _whole_inverse(step: float) -> float:
     """How many steps make 1, where that is a whole number; else 0."""
     inverse = round(1.0 / step) if step > 0.0 else 0
     return float(inverse) if inverse and abs(1.0 / step - inverse) < 1e-9 * inverse else 0.0
-
-
-def _check_bracket(name: str, value: float) -> None:
-    """Refuse a candidate that `Backtest` would refuse as a setting."""
-    finite = bool(np.isfinite(value))
-    fits = (
-        finite
-        and {
-            "threshold": 0.5 <= value < 1,
-            "stop_atr": value > 0,
-            "target_atr": value > 0,
-            "max_hold": 1 <= value <= MOST_BARS and value == np.floor(value),
-        }[name]
-    )
-    if not fits:
-        raise UserError(
-            f"backtest.candidates.{name}",
-            value,
-            "is out of range",
-            "thresholds lie in [0.5, 1), distances above 0, max_hold is a whole number of bars",
-        )
