@@ -1,11 +1,10 @@
-"""Accounts drawn at random to be nasty: one to three symbols, every realism setting on or off, and their reference."""
+"""Accounts drawn at random to be nasty: one to three symbols, every realism setting on or off."""
 
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from backtest_cases import backtest, random_market
-from backtest_reference import Bar, Reference
 
 from botscalp.backtest import Backtest, Bracket, Funding, PredictedBars
 from botscalp.types import Bars
@@ -100,46 +99,3 @@ def _funding(rng: np.random.Generator, bars: Bars) -> Funding:
     """Every eight bars, from before the first to after the last."""
     number = np.arange(bars.number[0] - 3, bars.number[-1] + 9, 8)
     return Funding(number * bars.interval_ns, np.round(rng.normal(0, 0.01, len(number)), 4))
-
-
-def reference_of(
-    rules: Backtest, market: list[PredictedBars], by_window: list[Bracket] | None, bug: str | None = None
-) -> Reference:
-    """The plain reference's run of the account."""
-    reference = Reference(
-        rules,
-        *(_bars(one) for one in market),
-        funding=[_rates(one) for one in market],
-        by_window=by_window,
-        bug=bug,
-    )
-    reference.run()
-    return reference
-
-
-def _bars(predicted: PredictedBars) -> dict[int, Bar]:
-    bars = predicted.bars
-    rows: dict[int, Bar] = {}
-    for t, number in enumerate(bars.number.tolist()):
-        prices = (float(getattr(bars, name)[t]) for name in ("open", "high", "low", "close"))
-        rows[number] = Bar(*prices, float(predicted.p[t]), float(predicted.atr[t]), int(predicted.window[t]))
-    if predicted.finer is not None:
-        finer = predicted.finer
-        ranges = zip(finer.high.tolist(), finer.low.tolist(), strict=True)
-        held = dict(zip(finer.open_time_ns.tolist(), ranges, strict=True))
-        for number, bar in rows.items():
-            first_ns = number * bars.interval_ns
-            bar.finer = tuple(held.get(first_ns + step * finer.interval_ns) for step in range(FINER))
-    return rows
-
-
-def _rates(predicted: PredictedBars) -> dict[int, float]:
-    if predicted.funding is None:
-        return {}
-    numbers = predicted.bars.number
-    rates: dict[int, float] = {}
-    for time_ns, rate in zip(predicted.funding.time_ns.tolist(), predicted.funding.rate.tolist(), strict=True):
-        later = numbers[numbers * predicted.bars.interval_ns >= time_ns]
-        if len(later):
-            rates[int(later[0])] = rates.get(int(later[0]), 0.0) + rate
-    return rates

@@ -10,37 +10,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from account_cases import random_account, random_brackets, random_rules, reference_of
+from account_cases import random_account, random_brackets, random_rules
+from against_reference import difference, reference_of
 from backtest_cases import backtest, random_market, random_settings
-from backtest_reference import ACCOUNT_BUGS, Reference
+from reference_records import ACCOUNT_BUGS
 
-from botscalp.backtest import Bracket, PredictedBars, Result
-
-TOLERANCE = 1e-9
-
-
-def difference(result: Result, reference: Reference) -> str | None:
-    """The first thing in which the two disagree."""
-    records, trades = result.records, reference.trades
-    if len(records) != len(trades):
-        return f"{len(records)} trades, not {len(trades)}"
-    numbers = [one.bars.number for one in result.market]
-    for mine, theirs in zip(records, trades, strict=True):
-        if mine["symbol"] != theirs.symbol or mine["side"] != theirs.side:
-            return f"side or symbol of {theirs}"
-        for name in ("signal", "entry", "exit"):
-            if numbers[theirs.symbol][mine[name]] != getattr(theirs, name):
-                return f"{name} of {theirs}"
-        if ("stop", "target", "timeout", "end")[mine["reason"]] != theirs.reason:
-            return f"reason of {theirs}"
-        for name in ("entry_price", "exit_price", "size_base", "gross_quote", "slippage_quote", "fees_quote"):
-            if not abs(mine[name] - getattr(theirs, name)) <= TOLERANCE:
-                return f"{name} of {theirs}: {mine[name]}"
-        for name in ("funding_quote", "pnl_quote"):
-            if not abs(mine[name] - getattr(theirs, name)) <= TOLERANCE:
-                return f"{name} of {theirs}: {mine[name]}"
-    equity = np.array(list(reference.equity.values()))
-    return None if (np.abs(result.equity_quote - equity) <= TOLERANCE).all() else "equity"
+from botscalp.backtest import Bracket, PredictedBars
 
 
 def test_agrees_with_the_reference_on_4_000_random_accounts() -> None:

@@ -5,45 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from against_reference import difference, reference_of
 from backtest_cases import backtest, predicted_bars, random_market, random_settings
-from backtest_reference import BUGS, Bar, Reference
-
-from botscalp.backtest import Backtest, PredictedBars, Result
-
-TOLERANCE = 1e-9
-
-
-def reference_run(rules: Backtest, market: PredictedBars, bug: str | None = None) -> Reference:
-    bars = market.bars
-    columns = (bars.open, bars.high, bars.low, bars.close, market.p, market.atr)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    reference = Reference(rules, dict(zip(bars.number.tolist(), (Bar(*row) for row in rows), strict=True)), bug=bug)
-    reference.run()
-    return reference
-
-
-def difference(result: Result, reference: Reference) -> str | None:
-    """The first thing in which the two disagree."""
-    records, numbers = result.records, result.market[0].bars.number
-    names = np.array(["stop", "target", "timeout", "end"])
-    if len(records) != len(reference.trades):
-        return f"{len(records)} trades, not {len(reference.trades)}"
-    if not records.size:
-        return None
-    for name in ("signal", "entry", "exit"):
-        if (numbers[records[name]] != [getattr(trade, name) for trade in reference.trades]).any():
-            return name
-    if (records["side"] != [trade.side for trade in reference.trades]).any():
-        return "side"
-    if (names[records["reason"]] != [trade.reason for trade in reference.trades]).any():
-        return "reason"
-    amounts = ("entry_price", "exit_price", "size_base", "gross_quote", "slippage_quote", "fees_quote", "pnl_quote")
-    for name in amounts:
-        expected = np.array([getattr(trade, name) for trade in reference.trades])
-        if not (np.abs(records[name] - expected) <= TOLERANCE).all():
-            return name
-    equity = np.array(list(reference.equity.values()))
-    return None if (np.abs(result.equity_quote - equity) <= TOLERANCE).all() else "equity"
+from reference_records import BUGS
 
 
 def test_agrees_with_the_reference_on_10_000_random_markets() -> None:
@@ -51,7 +15,7 @@ def test_agrees_with_the_reference_on_10_000_random_markets() -> None:
     seen = {"stop": 0, "target": 0, "timeout": 0, "end": 0}
     for case in range(10_000):
         rules, market = random_settings(rng), random_market(rng)
-        reference = reference_run(rules, market)
+        reference = reference_of(rules, [market])
         found = difference(rules.run([market]), reference)
         assert found is None, f"case {case}: {found}\n{rules}\n{market}"
         for trade in reference.trades:
@@ -66,7 +30,7 @@ def test_every_planted_bug_shows(bug: str) -> None:
     caught = 0
     for _ in range(300):
         rules, market = random_settings(rng), random_market(rng)
-        caught += difference(rules.run([market]), reference_run(rules, market, bug)) is not None
+        caught += difference(rules.run([market]), reference_of(rules, [market], bug=bug)) is not None
     assert caught >= 3, f"{caught} of 300 scenarios"
 
 
@@ -89,4 +53,4 @@ def test_agrees_on_real_bars_round_an_outage(
     rules = backtest(**brackets | costs)
     result = rules.run([market])
     assert len(result.records) > 500
-    assert difference(result, reference_run(rules, market)) is None
+    assert difference(result, reference_of(rules, [market])) is None

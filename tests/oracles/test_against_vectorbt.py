@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from against_reference import reference_of
 from backtest_cases import backtest
-from backtest_reference import BUGS, Bar, Reference
 from oracle_markets import gapped_walk, predicted, real_bars
+from reference_records import BUGS
 from vectorbt_oracle import Played, played
 
 from botscalp.backtest import Backtest, PredictedBars, Result
@@ -96,13 +97,13 @@ def test_every_classic_bug_differs_from_vectorbt(bug: str) -> None:
 
 
 def referred(rules: Backtest, market: PredictedBars, bug: str | None) -> Played:
-    """The plain reference's result in the oracle's words."""
-    bars = market.bars
-    columns = (bars.open, bars.high, bars.low, bars.close, market.p, market.atr)
-    rows = zip(*(column.tolist() for column in columns), strict=True)
-    reference = Reference(rules, {row: Bar(*values) for row, values in enumerate(rows)}, bug=bug)
-    reference.run()
-    trades = [asdict(trade) | {"reason": REASONS.index(trade.reason)} for trade in reference.trades]
+    """The plain reference's result in the oracle's words; bars of which none is missing."""
+    reference, first = reference_of(rules, [market], bug=bug), int(market.bars.number[0])
+    trades = [
+        asdict(trade)
+        | {"reason": REASONS.index(trade.reason), "entry": trade.entry - first, "exit": trade.exit - first}
+        for trade in reference.trades
+    ]
     names = [name for name in Played.__dataclass_fields__ if name != "equity_quote"]
     return Played(
         equity_quote=np.array(list(reference.equity.values())),

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 import pytest
@@ -23,8 +23,7 @@ from botscalp.pipeline.tracking import (
     TrackedWindow,
     open_store,
 )
-from botscalp.pipeline.trials import LEDGER, Search, Trial
-from botscalp.windows import Range
+from botscalp.pipeline.trials import Search, Trial
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -182,25 +181,14 @@ def test_a_study_s_runs_lie_beside_each_other(tmp_path: Path) -> None:
         assert len(ours) == 1
 
 
-DAY_NS = 86_400_000_000_000
+TRIAL = Trial(count=1, market="file BTCUSDT 5m", test_start="2024-01-01", test_end="2024-02-01")
 
 
-def begun(
-    folder: Path,
-    *,
-    params: dict[str, str] | None = None,
-    tags: dict[str, str] | None = None,
-    study: str = "s",
-    count: int = 1,
-    market: str = "file BTCUSDT 5m",
-    days: tuple[int, int] = (0, 1),
-) -> NewRun:
-    """What a run is begun with; days of its tests since 1970."""
+def begun(folder: Path, *, params: dict[str, str] | None = None, tags: dict[str, str] | None = None) -> NewRun:
+    """What a run is begun with."""
     config = folder / "config.yaml"
     config.write_text("seed: 1")
-    start, end = Range(days[0] * DAY_NS, days[1] * DAY_NS).iso()
-    trial = Trial(count=count, market=market, test_start=start, test_end=end)
-    return NewRun(store=folder, study=study, name="n", params=params or {}, tags=tags or {}, trial=trial, config=config)
+    return NewRun(store=folder, study="s", name="n", params=params or {}, tags=tags or {}, trial=TRIAL, config=config)
 
 
 @pytest.mark.parametrize(
@@ -265,46 +253,14 @@ def test_a_study_that_was_deleted_is_refused_by_name(tmp_path: Path) -> None:
     assert "restore" in error.value.remedy
 
 
-def test_every_setting_tried_on_the_same_test_bars_is_a_trial(tmp_path: Path) -> None:
-    """Of all studies, failed and deleted runs included; not those of another market, nor of other months."""
-
-    def trials(**described: Any) -> int | None:
-        with MlflowTracking().run(begun(tmp_path, **described)) as run:
-            search = run.search([])
-            return search and search.count
-
-    assert trials(days=(0, 30)) == 1
-    assert trials(days=(29, 60), study="another", count=1_000) == 1_001
-    assert trials(days=(60, 90)) == 1
-    assert trials(days=(0, 90), market="file ETHUSDT 5m") == 1
-    with pytest.raises(ValueError, match="bug"), MlflowTracking().run(begun(tmp_path, days=(0, 30), count=5)):
-        raise ValueError("bug")
-    client, experiment_id, _ = open_store(tmp_path, "s")
-    assert trials(days=(0, 30)) == 1_007
-    for run in client.search_runs([experiment_id]):
-        client.delete_run(run.info.run_id)
-    client.delete_experiment(open_store(tmp_path, "another")[1])
-    assert trials(days=(0, 30)) == 1_008
-    with (tmp_path / LEDGER).open("a") as ledger:
-        ledger.write('{"count": 7, "mark')  # a process that died while it wrote
-    assert trials(days=(0, 30)) == 1_009
-
-
-def test_the_trials_sharpe_ratios_are_pooled(tmp_path: Path) -> None:
-    """A run of one, a grid of three, one that failed and has none, and another market's: 1, 2, 3 and 6 have variance 4.67."""
-
-    def search(sharpes: list[float], **described: Any) -> Search | None:
-        with MlflowTracking().run(begun(tmp_path, **described)) as run:
-            return run.search(sharpes)
-
-    first = search([2.0])
-    assert first == Search(count=1, sharpe_variance=None)
-    assert search([50.0], market="file ETHUSDT 5m") == Search(count=1, sharpe_variance=None)
+def test_a_run_that_failed_and_one_that_was_deleted_stay_trials(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="bug"), MlflowTracking().run(begun(tmp_path)):
         raise ValueError("bug")
-    whole = search([1.0, 3.0, 6.0], count=4)  # one of the grid has no Sharpe ratio
-    assert whole is not None and whole.count == 6
-    assert whole.sharpe_variance == pytest.approx(14 / 3)
+    client, experiment_id, _ = open_store(tmp_path, "s")
+    for run in client.search_runs([experiment_id]):
+        client.delete_run(run.info.run_id)
+    with MlflowTracking().run(begun(tmp_path)) as run:
+        assert run.search([1.0]) == Search(count=2, sharpe_variance=None)
 
 
 def test_nothing_is_recorded_without_tracking(tmp_path: Path) -> None:

@@ -48,17 +48,17 @@ class Columns:
     def prices(self) -> tuple[Float64, Float64, Float64, Float64]:
         """Open, high, low and close, shape (N,)."""
         names = ("open", "high", "low", "close")
-        open_, high, low, close = (_joined([column(getattr(one.bars, name)) for one in self.market]) for name in names)
+        open_, high, low, close = (_joined([_column(getattr(one.bars, name)) for one in self.market]) for name in names)
         return open_, high, low, close
 
     @cached_property
     def p(self) -> Float64:
         """As float64: numba and numpy disagree on float32(0.6) > 0.6, and every other dtype compiles another kernel."""
-        return _joined([column(one.p) for one in self.market])
+        return _joined([_column(one.p) for one in self.market])
 
     @cached_property
     def atr(self) -> Float64:
-        return _joined([column(one.atr) for one in self.market])
+        return _joined([_column(one.atr) for one in self.market])
 
     @property
     def interval_ns(self) -> int:
@@ -82,7 +82,7 @@ class Columns:
                 row = np.searchsorted(one.bars.open_time_ns, one.funding.time_ns)
                 inside = row < len(one.bars)
                 funding_row.append(first + row[inside])
-                funding_rate.append(column(one.funding.rate[inside]))
+                funding_rate.append(_column(one.funding.rate[inside]))
         return AccountColumns(
             first_row_S=self.first_row,
             funding_row=np.concatenate(funding_row),
@@ -159,7 +159,7 @@ def _window_of_entry(predicted: PredictedBars, latency_bars: int) -> Int64:
     return np.asarray(predicted.window, np.int64)[np.minimum(entry, len(times_ns) - 1)]
 
 
-def column(values: NDArray[np.floating]) -> Float64:
+def _column(values: NDArray[np.floating]) -> Float64:
     """As the kernels take it."""
     return np.ascontiguousarray(values, np.float64)
 

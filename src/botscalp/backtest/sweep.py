@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from botscalp.backtest.engine import Columns, brackets_of, column, rows_at
+from botscalp.backtest.engine import Columns, brackets_of, rows_at
 from botscalp.backtest.performance import (
     MIN_SHARPE_DAYS,
     midnight_rows,
@@ -68,9 +68,7 @@ def sweep(market: Sequence[PredictedBars], base: Backtest, grid: Mapping[str, Se
     }
     columns = Columns(tuple(market))
     if columns.bare and base.plain and set(grid) <= set(PLAIN):
-        figures = _swept(
-            market[0], {name: _filled(base, name, settings, len(combinations)) for name in (*PLAIN, "tick")}
-        )
+        figures = _swept(columns, {name: _filled(base, name, settings, len(combinations)) for name in (*PLAIN, "tick")})
     else:
         figures = _each(columns, [_changed(base, dict(zip(grid, values, strict=True))) for values in combinations])
     return pd.DataFrame(settings | figures)
@@ -114,25 +112,24 @@ def _each(columns: Columns, configs: Sequence[Backtest]) -> dict[str, NDArray[An
     return _figures(totals, np.array([config.capital for config in configs], float), len(midnight_row_D))
 
 
-def _swept(predicted: PredictedBars, setting: Mapping[str, Float64]) -> dict[str, NDArray[Any]]:
-    """The figures of K configs given as columns of shape (K,)."""
+def _swept(columns: Columns, setting: Mapping[str, Float64]) -> dict[str, NDArray[Any]]:
+    """The figures of K plain configs over one symbol, given as columns of shape (K,)."""
     from botscalp.backtest.records import TOTALS
 
-    bars = predicted.bars
     assert setting["threshold"].min() >= 0.5
     totals = np.zeros(len(setting["threshold"]), TOTALS)
-    midnight_row_D = midnight_rows(bars.close_time_ns)
+    midnight_row_D = midnight_rows(columns.market[0].bars.close_time_ns)
     slippages = np.stack([setting["slippage_bps"] * BPS, setting["slippage_ticks"] * setting["tick"]], axis=1)
     for rate, price in np.unique(slippages, axis=0):
         (here,) = np.nonzero((slippages == [rate, price]).all(axis=1))
         here = here[np.argsort(setting["threshold"][here], kind="stable")]
         chosen = {name: values[here] for name, values in setting.items()}
-        totals[here] = _walked(predicted, chosen, float(rate), float(price), midnight_row_D)
+        totals[here] = _walked(columns, chosen, float(rate), float(price), midnight_row_D)
     return _figures(totals, setting["capital"], len(midnight_row_D))
 
 
 def _walked(
-    predicted: PredictedBars, setting: Mapping[str, Float64], rate: float, price: float, midnight_row_D: Int64
+    columns: Columns, setting: Mapping[str, Float64], rate: float, price: float, midnight_row_D: Int64
 ) -> NDArray[np.void]:
     """The TOTALS of configs that share their slippage, in the order of their thresholds."""
     import numba
@@ -140,10 +137,10 @@ def _walked(
     from botscalp.backtest.records import TOTALS
     from botscalp.backtest.sweep_kernel import FAR, first_touch_nb, sweep_nb
 
-    bars, p, atr = predicted.bars, column(predicted.p), column(predicted.atr)
-    open_, high, low, close = (column(price) for price in (bars.open, bars.high, bars.low, bars.close))
+    p, atr = columns.p, columns.atr
+    open_, high, low, close = columns.prices
     threshold_K = setting["threshold"]
-    follows = np.diff(bars.open_time_ns) == bars.interval_ns
+    follows = np.diff(columns.open_time_ns) == columns.interval_ns
     tradable = follows & (atr[:-1] > 0.0) & (atr[:-1] < np.inf)
     row_M = np.flatnonzero(tradable & ((p[:-1] > threshold_K[0]) | (p[:-1] < 1.0 - threshold_K[0]))).astype(np.int32)
     side_M = np.where(p[row_M] > threshold_K[0], 1.0, -1.0)
@@ -158,13 +155,13 @@ def _walked(
             first_touch_nb(high, low, row_M, direction_M, fill_M, atr_M, multiple_L, reach, touches[name])
         totals = np.zeros(len(threshold_K), TOTALS)
         sweep_nb(
-            np.ascontiguousarray(bars.open_time_ns, np.int64),
+            columns.open_time_ns,
             open_,
             high,
             low,
             close,
             p,
-            int(bars.interval_ns),
+            columns.interval_ns,
             not follows.all(),
             midnight_row_D,
             row_M,

@@ -1,0 +1,78 @@
+"""The ledger: what counts as tried on the same test bars, how the trials' Sharpe ratios are pooled, and what a crash leaves."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from runs import composed_plainly
+
+from botscalp.pipeline.trials import (
+    LEDGER,
+    Search,
+    Trial,
+    market_name,
+    record_sharpes,
+    record_trial,
+    search_so_far,
+)
+
+
+def trial(start: str = "2024-01-01", end: str = "2024-02-01", count: int = 1, market: str = "file BTCUSDT 5m") -> Trial:
+    return Trial(count=count, market=market, test_start=start, test_end=end)
+
+
+def tried(store: Path, new: Trial, run_id: str, *sharpes: float | None) -> Search:
+    record_trial(store, new, run_id)
+    record_sharpes(store, sharpes, run_id)
+    return search_so_far(store, new)
+
+
+def test_tests_that_overlap_on_one_market_count(tmp_path: Path) -> None:
+    assert tried(tmp_path, trial(), "a").count == 1
+    assert tried(tmp_path, trial("2024-01-31", "2024-03-01", count=1_000), "b").count == 1_001
+    assert tried(tmp_path, trial("2024-03-01", "2024-04-01"), "c").count == 1
+    assert tried(tmp_path, trial("2024-01-01", "2024-04-01", market="file ETHUSDT 5m"), "d").count == 1
+    assert tried(tmp_path, trial(), "e").count == 1_002
+    assert search_so_far(tmp_path, trial("2024-01-01", "2024-04-01")).count == 1_003
+
+
+def test_a_run_that_never_came_to_a_figure_counts(tmp_path: Path) -> None:
+    record_trial(tmp_path, trial(count=5), "failed")
+    assert tried(tmp_path, trial(), "next") == Search(count=6, sharpe_variance=None)
+
+
+def test_sharpe_ratios_are_pooled(tmp_path: Path) -> None:
+    """1, 2, 3 and 6 have variance 14 / 3; one of the grid has none, and another market's 50 is not among them."""
+    assert tried(tmp_path, trial(), "one", 2.0) == Search(count=1, sharpe_variance=None)
+    tried(tmp_path, trial(market="file ETHUSDT 5m"), "other", 50.0)
+    found = tried(tmp_path, trial(count=4), "grid", 1.0, None, 3.0, 6.0)
+    assert (found.count, found.sharpe_variance) == (5, pytest.approx(14 / 3))
+
+
+@given(st.integers(1, 120))
+def test_half_a_line_takes_nothing_with_it(cut: int) -> None:
+    """A process that dies while it writes leaves any part of its line; those before and after it are whole."""
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        store = Path(folder)
+        record_trial(store, trial(count=2), "first")
+        whole = (store / LEDGER).read_bytes()
+        record_trial(store, trial(count=4), "killed")
+        line = (store / LEDGER).read_bytes()[len(whole) :]
+        (store / LEDGER).write_bytes(whole + line[: min(cut, len(line) - 2)])
+        assert tried(store, trial(), "next").count == 3
+
+
+def test_a_market_is_named_whatever_range_or_file_it_is_loaded_from() -> None:
+    first = composed_plainly("data=file", "data.path=a.csv", "data.start=2024-01-01").data
+    second = composed_plainly("data=file", "data.path=b.csv").data
+    assert market_name(first, "5m") == market_name(second, "5m") == "file BTCUSDT 5m"
+    assert market_name(first, "1m") != market_name(first, "5m")
+
+
+def test_another_seed_is_another_market() -> None:
+    names = [market_name(composed_plainly(f"seed={seed}").data, "5m") for seed in (0, 1)]
+    assert names[0] != names[1]
+    assert market_name(composed_plainly("data.end='2024-01-01'").data, "5m") == names[0]
