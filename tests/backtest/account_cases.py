@@ -37,6 +37,8 @@ def random_rules(rng: np.random.Generator) -> Backtest:
         {"slippage_ticks": 1.0, "tick": 0.25, "round_prices": bool(rng.random() < 0.7)},
         {"slippage_bps": 3.0, "tick": 0.1, "round_prices": True},
     ][rng.integers(3)]
+    if prices:
+        prices |= sometimes("through_ticks", 1.0, 3.0)
     return backtest(
         **bracket,
         **size,

@@ -86,7 +86,7 @@ class Reference:
         quote = self.quote(bar.open, -position.side)
         return (
             self.at_least_as_bad(position, quote, position.stop)
-            or self.at_least_as_good(position, quote, position.target)
+            or self.fills_target(position, quote)
             or number - position.entry >= position.order.bracket.max_hold
         )
 
@@ -106,7 +106,9 @@ class Reference:
         if self.bug == "stops see the middle of the spread":
             quote = bar.open
         stopped = self.at_least_as_bad(position, quote, position.stop)
-        reached = self.at_least_as_good(position, quote, position.target)
+        reached = self.fills_target(position, quote)
+        if self.bug == "an open on a target fills it untraded":
+            reached = self.at_least_as_good(position, quote, position.target)
         held = position.bars_seen if self.bug == "max_hold counts rows" else number - position.entry
         timed_out = held >= position.order.bracket.max_hold + (self.bug == "hold off by one")
         if timed_out and self.bug == "no open rules at the time-out":
@@ -143,7 +145,8 @@ class Reference:
         if stopped:
             self.leave(symbol, number, self.mid(position.stop, -position.side), position.stop, "stop")
         elif reached:
-            self.leave(symbol, number, self.mid(position.target, -position.side), position.target, "target")
+            price = self.traded_through(position) if self.bug == "a target fills beyond itself" else position.target
+            self.leave(symbol, number, self.mid(price, -position.side), price, "target")
         return symbol.position is None
 
     def touches(self, position: Position, high: float, low: float) -> tuple[bool, bool]:
@@ -151,7 +154,7 @@ class Reference:
         worst, best = self.quote(worst, -position.side), self.quote(best, -position.side)
         return (
             self.at_least_as_bad(position, worst, position.stop),
-            self.at_least_as_good(position, best, position.target),
+            self.fills_target(position, best),
         )
 
     def stop_came_first(self, position: Position, bar: Bar) -> bool:
@@ -163,6 +166,9 @@ class Reference:
                     continue
                 return True
             stopped, reached = self.touches(position, *finer)
+            if self.bug == "finer bars fill a target by a touch":
+                best = finer[0] if position.side > 0 else finer[1]
+                reached = self.at_least_as_good(position, self.quote(best, -position.side), position.target)
             if stopped and reached and self.bug == "finer bars that touch both are a target":
                 return False
             if stopped or reached:
@@ -376,6 +382,17 @@ class Reference:
             return price
         assert self.rules.tick is not None
         return on_grid(price, self.rules.tick, up=(away > 0) != (self.bug == "levels round towards the fill"))
+
+    def traded_through(self, position: Position) -> float:
+        """The price beyond the target at which the order that rests there is known to have filled."""
+        if not self.rules.through_ticks or self.bug == "a target is filled by a touch":
+            return position.target
+        assert self.rules.tick is not None
+        beyond = position.target + position.side * self.rules.through_ticks * self.rules.tick
+        return self.level(beyond, away=position.side)
+
+    def fills_target(self, position: Position, price: float) -> bool:
+        return self.at_least_as_good(position, price, self.traded_through(position))
 
     def at_least_as_bad(self, position: Position, price: float, level: float) -> bool:
         if price == level:

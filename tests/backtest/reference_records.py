@@ -55,6 +55,10 @@ ACCOUNT_BUGS = (
     "a missing finer bar is passed over",
     "a spread past the stop waits for the bar",
     "the signal's window sets the bracket",
+    "a target is filled by a touch",
+    "a target fills beyond itself",
+    "an open on a target fills it untraded",
+    "finer bars fill a target by a touch",
 )
 
 

@@ -125,7 +125,7 @@ def test_fills_lie_in_their_bar_widened_by_costs_and_never_before_the_next_open(
             bars = market[trade["symbol"]].bars
             for row, price in ((trade["entry"], trade["entry_price"]), (trade["exit"], trade["exit_price"])):
                 wide = bars.high[row] * ((rules.slippage_bps or 0) + rules.spread_bps) / 1e4
-                wide += ((rules.slippage_ticks or 0) + rules.round_prices) * (rules.tick or 0)
+                wide += ((rules.slippage_ticks or 0) + rules.round_prices + rules.through_ticks) * (rules.tick or 0)
                 assert bars.low[row] - wide - 1e-9 <= price <= bars.high[row] + wide + 1e-9
             late = bars.number[trade["entry"]] - bars.number[trade["signal"]]
             assert late == 1 + rules.latency_bars

@@ -37,8 +37,8 @@ def option(name: str) -> dict[str, Any]:
         ({"slippage_bps": None}, "backtest.slippage_bps"),
         ({"slippage_bps": 1.0, "slippage_ticks": 1.0, "tick": 0.1}, "backtest.slippage_bps"),
         ({"slippage_ticks": 1.0}, "backtest.tick"),
-        ({"tick": 0.1}, "backtest.tick"),
         ({"round_prices": True}, "backtest.tick"),
+        ({"through_ticks": 1.0}, "backtest.tick"),
         ({"contract": 1.0, "equity_fraction": 0.1}, "backtest.contract"),
         ({"kelly_fraction": 0.5}, "backtest.max_exposure"),
         ({"select": "validation", "candidates": Candidates(**dict.fromkeys(BY_WINDOW))}, "backtest.candidates"),
@@ -163,6 +163,7 @@ def test_whatever_the_plain_kernel_does_not_know_is_a_reason_not_to_take_it() ->
     aside = {"atr_span", "tick", "select", "candidates", "funding", "finer"}  # the market brings the last two
     other = {
         "round_prices": {"tick": 0.5, "round_prices": True},
+        "through_ticks": {"tick": 0.5, "through_ticks": 1.0},
         "kelly_fraction": {"kelly_fraction": 0.5, "max_exposure": 1.0},
     }
     other |= {"latency_bars": {"latency_bars": 1}, "cooldown_bars": {"cooldown_bars": 1}}

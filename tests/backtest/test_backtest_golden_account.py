@@ -181,6 +181,50 @@ def test_a_day_s_loss_ends_the_day() -> None:
     assert [bars_of(trade)[0] for _, trade in trades.iterrows()] == [282, 286]
 
 
+@pytest.mark.parametrize(
+    ("row", "reason", "price"),
+    [
+        ((100, 105.2, 99, 101), "timeout", 100.9),  # a tick short of 105.3: the order may not have had its turn
+        ((100, 105.3, 99, 101), "target", 105.1),  # traded through, filled where it rests
+        ((105.2, 105.2, 104, 105), "timeout", 100.9),  # an open beyond the target by a tick is no better than a touch
+        ((105.2, 106, 104, 105), "target", 105.1),
+        ((105.3, 105.3, 104, 105), "target", 105.3),  # an open that far beyond is a better price
+        ((100, 105.3, 97, 101), "stop", 97.0),  # both in one bar
+    ],
+)
+def test_a_target_must_be_traded_through(row: tuple[float, ...], reason: str, price: float) -> None:
+    """Two ticks beyond the target of 105.1; else out by time at the open of 4, 101, less a tick."""
+    rows = [QUIET, QUIET, row, QUIET, (101, 102, 100, 101)]
+    trade = only_trade(run(rows, [UP] + [NONE] * 4, through_ticks=2.0, round_prices=True))
+    assert (trade.reason, trade.exit_price) == (reason, pytest.approx(price))
+    assert trade.slippage_quote == pytest.approx(0.2 if reason == "target" else 0.4)
+
+
+def test_a_short_s_target_is_traded_through_downwards() -> None:
+    """94.9 less two ticks, 94.7: not at bar 1, at bar 2. Filled at 94.9 by a maker: 2 x 99.9 x 5 bps + 2 x 94.9 x 2 bps."""
+    rows = [QUIET, (100, 101, 94.8, 99), (99, 100, 94.7, 99)]
+    trade = only_trade(run(rows, [DOWN, NONE, NONE], through_ticks=2.0, round_prices=True))
+    assert (bars_of(trade), trade.reason, trade.exit_price) == ((0, 1, 2), "target", pytest.approx(94.9))
+    assert trade.fees_quote == pytest.approx(0.13786)
+
+
+def test_the_bid_trades_through_a_long_s_target() -> None:
+    """Spread 200 bps: in at 101, target 106, a tick of 1 beyond it 107, which the bid touches at a mid of 107 / 0.99 = 108.08."""
+    rows = [QUIET, (100, 108, 99.5, 106), (106, 108.1, 105, 106)]
+    changed = FREE | {"tick": 1.0, "through_ticks": 1.0, "spread_bps": 200.0}
+    trade = only_trade(run(rows, [UP, NONE, NONE], **changed))
+    assert (bars_of(trade), trade.reason, trade.exit_price) == ((0, 1, 2), "target", pytest.approx(106.0))
+
+
+def test_finer_bars_see_whether_a_target_was_traded_through() -> None:
+    """Target 105, a tick of 1 beyond it 106. The first minute touches it, the second is stopped, the third trades through."""
+    changed = FREE | {"tick": 1.0, "through_ticks": 1.0}
+    market = predicted_bars([QUIET, (100, 106, 96, 100), QUIET], [UP, NONE, NONE], 2.0)
+    finer = finer_bars((105, 99), (101, 96), (106, 101))
+    assert only_trade(run_market(replace(market, finer=finer), **changed)).reason == "stop"
+    assert only_trade(run_market(replace(market, finer=finer), **changed | {"through_ticks": 0.0})).reason == "target"
+
+
 def finer_bars(*rows: tuple[float, float], bar: int = 1, minute: int = 0) -> Bars:
     """One-minute bars (high, low) inside that bar of five minutes, from that minute on."""
     high, low = np.array(rows, float).T

@@ -124,6 +124,7 @@ def test_equals_them_for_any_account(seed: int) -> None:
         "cooldown_bars": [0, 4],
         "daily_loss_stop": [0.001, 0.5],
         "capital": [500.0, 5_000.0],
+        **({"through_ticks": [0.0, 2.0]} if base.tick else {}),
         next(name for name in SIZES if getattr(base, name) is not None): [0.2, 3.0],
     }
     names = rng.permutation(list(choices))[: rng.integers(1, 5)]

@@ -68,6 +68,7 @@ MISTAKES: list[tuple[str, tuple[str, ...]]] = [
     ("backtest.notional=null", ("backtest.notional=None", "the others null")),
     ("backtest.notional=null backtest.kelly_fraction=0.5", ("backtest.max_exposure=None", "needs a cap")),
     ("backtest.round_prices=true", ("backtest.tick=None", "set backtest.tick")),
+    ("backtest.through_ticks=1", ("backtest.tick=None", "set backtest.tick")),
     ("backtest.daily_loss_stop=5", ("backtest.daily_loss_stop=5", "less than 1")),
     ("backtest.select=test", ("backtest.select=test", "'none' or 'validation'")),
     ("backtest.candidates.treshold=[0.6]", ("backtest.candidates.treshold=[0.6]", "did you mean threshold?")),

@@ -2,7 +2,7 @@
 
 Assumptions
 - Orders do not move the market and always fill whole.
-- A resting target fills as soon as the price touches it, whatever queue stood before it.
+- A resting target fills as soon as the price touches it, whatever queue stood before it (see Traded through).
 - Bars keep their contract: low <= open, close <= high. Of the path inside a bar nothing more is known.
 
 Signals
@@ -40,6 +40,8 @@ Where asked (each is off by default; a run with any of these is given `AccountCo
 - Spread: bars are mid prices, bid and ask lie half the spread off. A long enters at the ask, and what its stop and target
   are compared with, and what it leaves at, is the bid; a short the other way round. Where that is past the stop already as
   the position is entered, it leaves at once at that quote. Mid to fill counts as slippage.
+- Traded through: a target only fills where the price it is compared with goes so many ticks beyond it, and then at the
+  target. An open counts as beyond it where it is that far beyond, and fills at that open.
 - Finer bars: where one bar touches stop and target, its finer bars tell which came first. Both in one of these, or one
   missing before any touches: the stop counts.
 - Funding: who holds a position at the last close before a funding time pays (or is paid) size x price x rate, the price
@@ -235,14 +237,18 @@ def run_nb(
         entry_fee = taker_rate * size * entry_price
         stop = entry_price - side * stop_atr * atr[t]
         target = entry_price + side * target_atr * atr[t]
-        stop_quote, target_quote = stop, target
+        stop_quote, target_quote, through = stop, target, target
         if account is not None:
             if tick > 0.0:
                 stop_quote = on_grid_nb(stop, tick, terms["ticks_a_unit"], side < 0.0)
                 target_quote = on_grid_nb(target, tick, terms["ticks_a_unit"], side > 0.0)
+            through_quote = target_quote + side * terms["through_price"]
+            if tick > 0.0:  # of two numbers on the grid the sum may miss it by its last bit
+                through_quote = on_grid_nb(through_quote, tick, terms["ticks_a_unit"], side > 0.0)
             stop, target = stop_quote / (1.0 - side * half_spread), target_quote / (1.0 - side * half_spread)
-        lower = min(stop, target)
-        upper = max(stop, target)
+            through = through_quote / (1.0 - side * half_spread)
+        lower = min(stop, through)
+        upper = max(stop, through)
 
         due_ns = open_time_ns[e] + max_hold * interval_ns
         due = min(e + np.uint64(max_hold), n)
@@ -292,7 +298,7 @@ def run_nb(
         elif at_open and side * (open_[x] - stop) <= 0.0:
             exit_raw = open_[x]
             reason = STOP
-        elif x > e and side * (open_[x] - target) >= 0.0:
+        elif x > e and side * (open_[x] - through) >= 0.0:
             exit_raw = open_[x]
             reason = TARGET
         elif x == due:
@@ -301,7 +307,7 @@ def run_nb(
         else:
             inside = True
             stopped = (low[x] <= stop) if side > 0.0 else (high[x] >= stop)
-            if account is not None and stopped and ((high[x] >= target) if side > 0.0 else (low[x] <= target)):
+            if account is not None and stopped and ((high[x] >= through) if side > 0.0 else (low[x] <= through)):
                 stopped = stop_first_nb(
                     finer_time_ns,
                     finer_high,
@@ -313,7 +319,7 @@ def run_nb(
                     open_time_ns[x] + interval_ns,
                     side,
                     stop,
-                    target,
+                    through,
                 )
             exit_raw = stop if stopped else target
             reason = STOP if stopped else TARGET

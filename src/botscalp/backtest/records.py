@@ -29,6 +29,7 @@ TERMS = np.dtype(
             (name, np.float64) for name in ("max_exposure", "daily_loss_stop")
         ),  # of equity; infinite where there is none
         ("half_spread", np.float64),  # of the price
+        ("through_price", np.float64),  # that the price must go beyond a target
         *((name, np.float64) for name in ("tick", "ticks_a_unit")),  # 0 where prices are not rounded
         *((name, np.float64) for name in ("step", "steps_a_unit", "min_notional_quote")),
         *((name, np.int64) for name in ("latency_bars", "cooldown_bars")),

@@ -72,6 +72,8 @@ class Backtest:
     """slippage of each market order in ticks"""
     spread_bps: Annotated[float, Ge(0), Lt(20_000)]
     """from bid to ask, in 0.01 % of the price; bars are then mid prices"""
+    through_ticks: NonNegative
+    """ticks that the price must go beyond a target to fill it; at 0 it fills as it is touched"""
     funding: str | None
     """a file of funding rates, or a pattern with {symbol}; who calls `run` loads it"""
     latency_bars: Annotated[int, Ge(0), Le(MOST_BARS)]
@@ -80,7 +82,7 @@ class Backtest:
     """a file of finer bars, or a pattern with {symbol}; who calls `run` loads it"""
 
     tick: Positive | None
-    """price step, quote currency per base unit"""
+    """price step, quote currency per base unit; on its own it changes nothing"""
     round_prices: bool
     """whether levels and fills lie on multiples of the tick, rounded against us"""
     step: Positive | None
@@ -138,13 +140,13 @@ class Backtest:
                 f"slippage needs one unit, and backtest.slippage_ticks={self.slippage_ticks}",
                 "set either backtest.slippage_bps or backtest.slippage_ticks (with backtest.tick), the other null",
             )
-        if (self.tick is not None) != (self.slippage_ticks is not None or self.round_prices):
+        if self.tick is None and (self.slippage_ticks is not None or self.round_prices or self.through_ticks > 0):
             raise UserError(
                 "backtest.tick",
                 self.tick,
                 f"ticks need their price, and backtest.slippage_ticks={self.slippage_ticks}, "
-                f"backtest.round_prices={str(self.round_prices).lower()}",
-                "set backtest.tick with slippage_ticks or round_prices=true, or null without them",
+                f"backtest.round_prices={str(self.round_prices).lower()}, backtest.through_ticks={self.through_ticks}",
+                "set backtest.tick to the symbol's price step, or do without these three",
             )
 
     def _check_candidates(self) -> None:
@@ -160,7 +162,12 @@ class Backtest:
             self.equity_fraction is self.volatility_target is self.kelly_fraction is self.max_exposure is None
             and self.daily_loss_stop is self.step is None
             and not (
-                self.spread_bps or self.latency_bars or self.round_prices or self.min_notional or self.cooldown_bars
+                self.spread_bps
+                or self.latency_bars
+                or self.round_prices
+                or self.min_notional
+                or self.cooldown_bars
+                or self.through_ticks
             )
         )
 
@@ -189,6 +196,7 @@ class Backtest:
             "max_exposure": self.max_exposure or np.inf,
             "daily_loss_stop": self.daily_loss_stop or np.inf,
             "half_spread": self.spread_bps * BPS / 2,
+            "through_price": self.through_ticks * tick,
             "tick": rounded,
             "ticks_a_unit": _whole_inverse(rounded),
             "step": step,

@@ -30,8 +30,8 @@ PLAIN = (
 """the settings that `sweep_kernel.py` knows"""
 SWEPT = (
     *PLAIN,
-    *("spread_bps", "latency_bars", "step", "min_notional", "equity_fraction", "volatility_target", "kelly_fraction"),
-    *("max_exposure", "cooldown_bars", "daily_loss_stop"),
+    *("spread_bps", "through_ticks", "latency_bars", "step", "min_notional"),
+    *("equity_fraction", "volatility_target", "kelly_fraction", "max_exposure", "cooldown_bars", "daily_loss_stop"),
 )
 """the settings that a grid may hold; the ATR comes with the market"""
 BLOCK = 16
