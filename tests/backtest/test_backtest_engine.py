@@ -93,6 +93,22 @@ def test_tables_have_their_columns_even_when_empty() -> None:
     assert result.equity.equity_quote.tolist() == [10_000.0] * 3
 
 
+def test_a_trade_s_bps_are_of_its_entry_notional() -> None:
+    """Long 1,000 at 100, out by time at 102: 200 bps before fees, which are 5 bps of 1,000 and of 1,020."""
+    rows = [QUIET, QUIET, (102, 103, 101, 102)]
+    result = backtest(max_hold=1, slippage_bps=0.0).run([predicted_bars(rows, [0.9, 0.5, 0.5], 9.0)])
+    assert result.gross_bps == pytest.approx([200.0])
+    assert result.net_bps == pytest.approx([200 - 5 - 5.1])
+
+
+def test_the_summary_s_means_are_those_of_the_trades() -> None:
+    """Sizes that differ tell a mean of ratios from a ratio of means."""
+    result = backtest(equity_fraction=0.5).run([noise(seed=6, days=5)])
+    assert len(result.net_bps) == len(result.records) > 50
+    assert result.summary.mean_net_bps == pytest.approx(result.net_bps.mean(), rel=1e-12)
+    assert result.summary.mean_gross_bps == pytest.approx(result.gross_bps.mean(), rel=1e-12)
+
+
 def test_a_trade_belongs_to_the_window_of_its_entry() -> None:
     """The first signal is window 4's last bar, so its trade enters in 5, as does the second."""
     p = [0.9, np.nan, np.nan, 0.9, np.nan]

@@ -63,6 +63,21 @@ class Result:
         return tuple(self.records[self.records["symbol"] == symbol] for symbol in range(len(self.market)))
 
     @cached_property
+    def net_bps(self) -> Float64:
+        """Net PnL of each record to its entry notional, in 0.01 %, shape (n_trades,)."""
+        return self.records["pnl_quote"] * self._bps_a_quote
+
+    @cached_property
+    def gross_bps(self) -> Float64:
+        """The same before slippage, spread, fees and funding."""
+        return self.records["gross_quote"] * self._bps_a_quote
+
+    @cached_property
+    def _bps_a_quote(self) -> Float64:
+        bps: Float64 = 1e4 / (self.records["size_base"] * self.records["entry_price"])
+        return bps
+
+    @cached_property
     def summary(self) -> Summary:
         """The block of figures."""
         return summarize(self.records, self.close_time_ns, self.equity_quote, self.capital_quote)
