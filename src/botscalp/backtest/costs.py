@@ -1,0 +1,76 @@
+"""What the same predictions would have earned at other costs.
+
+Every level is a run of its own, since costs are no mere deduction: slippage and spread move fills, and with them stops,
+targets, and which signals find the account flat.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from botscalp.backtest.engine import Bracket
+from botscalp.backtest.result import PredictedBars, Result
+from botscalp.backtest.settings import BPS, Backtest
+from botscalp.backtest.ticks import inferred_tick
+
+MULTIPLES = (0.0, 0.5, 1.0, 2.0, 3.0)
+"""of fees, slippage and spread"""
+
+
+def cost_levels(backtest: Backtest, tick: float | None) -> dict[str, Backtest]:
+    """The backtest at other costs, by name; all else, funding included, as it is.
+
+    - costs_x0, costs_x0.5, costs_x1, costs_x2, costs_x3: fees, slippage and spread times that. A multiple at which slippage or
+      half the spread would be the whole price is left out.
+    - all_taker: targets pay the taker fee too.
+    - all_maker: every fill pays the maker fee and none slips, as if all orders rested and all were filled.
+    - targets_traded_through: a target fills once the price was a tick beyond it (more where `through_ticks` says so).
+
+    Args:
+        tick: the price step in quote currency, where the backtest names none; without either the last level is left out.
+    """
+    levels = {
+        f"costs_x{multiple:g}": _times(backtest, multiple) for multiple in MULTIPLES if _possible(backtest, multiple)
+    }
+    levels["all_taker"] = replace(backtest, maker_bps=backtest.taker_bps)
+    levels["all_maker"] = replace(backtest, taker_bps=backtest.maker_bps, **_slippage(backtest, 0.0))
+    tick = backtest.tick or tick
+    if tick is not None:
+        levels["targets_traded_through"] = replace(backtest, tick=tick, through_ticks=max(backtest.through_ticks, 1.0))
+    return levels
+
+
+def run_cost_levels(
+    backtest: Backtest, market: Sequence[PredictedBars], by_window: Sequence[Bracket] | None = None
+) -> dict[str, Result]:
+    """The result of every one of `cost_levels`, by its name.
+
+    Where the backtest names no tick, it is the one that the prices of all symbols show; none where they differ in it.
+
+    Args:
+        by_window: the bracket of each window, as `Backtest.run` takes it.
+    """
+    ticks = {inferred_tick(one.bars) for one in market} if backtest.tick is None else {backtest.tick}
+    levels = cost_levels(backtest, ticks.pop() if len(ticks) == 1 else None)
+    return {name: level.run(market, by_window) for name, level in levels.items()}
+
+
+def _times(backtest: Backtest, multiple: float) -> Backtest:
+    return replace(
+        backtest,
+        taker_bps=backtest.taker_bps * multiple,
+        maker_bps=backtest.maker_bps * multiple,
+        spread_bps=backtest.spread_bps * multiple,
+        **_slippage(backtest, multiple),
+    )
+
+
+def _slippage(backtest: Backtest, multiple: float) -> dict[str, Any]:
+    """In the unit that the backtest has it in."""
+    unit = "slippage_bps" if backtest.slippage_bps is not None else "slippage_ticks"
+    return {unit: getattr(backtest, unit) * multiple}
+
+
+def _possible(backtest: Backtest, multiple: float) -> bool:
+    """Whether what is sold still fetches something."""
+    return max(backtest.slippage_bps or 0.0, backtest.spread_bps / 2) * multiple * BPS < 1.0
