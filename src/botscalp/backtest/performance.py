@@ -131,6 +131,18 @@ def utc_day_returns(close_time_ns: Int64, equity_quote: Float64, capital_quote: 
     return returns
 
 
+def utc_days_ns(close_time_ns: Int64) -> Int64:
+    """When each of those days begins, shape (days,)."""
+    first, last = (close_time_ns[[0, -1]] - 1) // DAY_NS
+    return np.arange(first, last + 1) * DAY_NS
+
+
+def utc_day_pnl(close_time_ns: Int64, equity_quote: Float64, capital_quote: float) -> Float64:
+    """What each of those days adds to equity, shape (days,), quote currency."""
+    pnl_quote: Float64 = np.diff(equity_quote[midnight_rows(close_time_ns)], prepend=capital_quote)
+    return pnl_quote
+
+
 def sharpe_ratio(daily_returns: Float64) -> tuple[float | None, float | None, float | None, str | None]:
     """Annualised Sharpe ratio S at no risk-free rate, its 95 % interval, and else the reason why there is none.
 

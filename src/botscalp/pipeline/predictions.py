@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from botscalp.pipeline.panel import Panel
-from botscalp.pipeline.window import Forecast
+from botscalp.pipeline.window import FittedWindow, Forecast
 from botscalp.types import Bool, Float64, Int64
 
 
@@ -50,6 +50,27 @@ class Predictions:
                 "p": self.p,
                 "label": self.label,
             }
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelPredictions:
+    """What one model says of each kind of range, all windows together."""
+
+    train: Predictions
+    """of the last stretch of training, as long as the test; weights and scaler have seen its labels"""
+    validation: Predictions
+    """of validation's second half; the calibrator has seen its labels, p_raw has not"""
+    test: Predictions
+
+    @classmethod
+    def of(cls, panel: Panel, fits: Sequence[FittedWindow]) -> "ModelPredictions":
+        """The forecasts of the windows, oldest first."""
+        base_rates = [fit.base_rate for fit in fits]
+        return cls(
+            train=concatenated(panel, [fit.train for fit in fits], base_rates),
+            validation=concatenated(panel, [fit.calibration for fit in fits], base_rates),
+            test=concatenated(panel, [fit.test for fit in fits], base_rates),
         )
 
 

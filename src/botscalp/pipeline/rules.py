@@ -1,13 +1,14 @@
 """What a verdict is made of: a rule with its figure, interval, threshold and plain words."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from botscalp.pipeline.evidence import Estimate
+from botscalp.pipeline.evidence.estimates import Estimate
+from botscalp.types import Name
 
 Outcome = Literal["SUSPICIOUS", "REJECTED", "INCONCLUSIVE", "CANDIDATE"]
-Result = Literal["pass", "fail", "undecided", "fired", "clear"]
+Result = Literal["pass", "fail", "undecided", "fired", "clear", "overridden"]
 
 MEANING: dict[Outcome, str] = {
     "SUSPICIOUS": "too good to be true: a feature leaks, or the data is too easy. Believe none of these figures.",
@@ -31,6 +32,14 @@ class Rule:
     high: float | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Override:
+    """Somebody's decision that a rule shall not count."""
+
+    by: Name
+    reason: Name
+
+
 @dataclass(frozen=True)
 class Verdict:
     """An outcome and the rules it follows from."""
@@ -46,7 +55,9 @@ class Verdict:
 def verdict_tags(verdict: Verdict) -> dict[str, str]:
     """What a person filters runs by, as MLflow tags."""
     reasons = [rule.name for rule in verdict.reasons()]
-    return {"verdict": verdict.outcome, "verdict.reason": next(iter(reasons), "")}
+    overridden = ",".join(rule.name for rule in verdict.rules if rule.result == "overridden")
+    tags = {"verdict": verdict.outcome, "verdict.reason": next(iter(reasons), "")}
+    return tags | ({"verdict.overridden": overridden} if overridden else {})
 
 
 def decide(rules: Sequence[Rule]) -> Verdict:
@@ -60,6 +71,20 @@ def decide(rules: Sequence[Rule]) -> Verdict:
     elif "undecided" in results:
         outcome = "INCONCLUSIVE"
     return Verdict(outcome, tuple(rules))
+
+
+def overridden(rules: Sequence[Rule], overrides: Mapping[str, Override]) -> list[Rule]:
+    """The rules, those that are overridden marked so; their figures stay."""
+    return [
+        replace(
+            rule,
+            result="overridden",
+            words=f"{rule.words} ({rule.result}, overridden by {override.by}: {override.reason})",
+        )
+        if (override := overrides.get(rule.name))
+        else rule
+        for rule in rules
+    ]
 
 
 def above(
@@ -89,3 +114,14 @@ def beyond(name: str, estimate: Estimate, line: float, words: str) -> Rule:
     fired = low is not None and low > line
     result: Result = "fired" if fired else "clear"
     return Rule(name=name, result=result, value=estimate.value, low=low, high=high, threshold=line, words=words)
+
+
+def given(name: str, holds: bool, words: str, otherwise: str) -> Rule:
+    """A plain fact: passes if it holds, else nothing can be decided."""
+    return Rule(
+        name=name,
+        result="pass" if holds else "undecided",
+        value=float(holds),
+        threshold=1.0,
+        words=words if holds else otherwise,
+    )

@@ -5,9 +5,11 @@ from dataclasses import asdict
 from math import sqrt
 from typing import Any
 
-from botscalp.pipeline.evidence import Evidence
+from botscalp.pipeline.evidence.estimates import Estimate
+from botscalp.pipeline.evidence.periods import Periods
+from botscalp.pipeline.evidence.weigh import Evidence
 from botscalp.pipeline.experiment import Experiment
-from botscalp.pipeline.rules import Verdict
+from botscalp.pipeline.rules import Outcome, Verdict
 from botscalp.pipeline.stopwatch import Stopwatch
 from botscalp.pipeline.trading import Traded
 from botscalp.pipeline.window import FittedWindow
@@ -24,11 +26,18 @@ def summarized(
     traded: Traded,
     verdict: Verdict,
     *,
+    outcomes_at_costs: Mapping[str, Outcome],
     origin: Mapping[str, Any],
     watch: Stopwatch,
     location: Mapping[str, str] | None,
 ) -> dict[str, Any]:
-    """What summary.json holds; `origin` says where it comes from, `location` where MLflow keeps it."""
+    """What summary.json holds.
+
+    Args:
+        outcomes_at_costs: the verdict's, had the costs been others.
+        origin: where it comes from.
+        location: where MLflow keeps it.
+    """
     fit_s = sum(fit.fit_s for fit in fits)
     return {
         "schema": SCHEMA,
@@ -42,8 +51,25 @@ def summarized(
         "metrics_raw": evidence.metrics_raw,
         "histogram": {"edges": evidence.histogram[0], "counts": evidence.histogram[1]},
         "intervals": _grouped(evidence),
-        "ece_null_band": evidence.ece_band,
-        "validation_auc": evidence.estimates["val/auc"].value,
+        "calibration": {
+            **{name: getattr(evidence.calibration, name) for name in ("ece_apart", "ece_null_band")},
+            "squared_error": evidence.calibration.squared_error.as_dict(),
+            "brier_parts": evidence.calibration.brier_parts and asdict(evidence.calibration.brier_parts),
+            "reliability": [asdict(one) for one in evidence.calibration.reliability],
+            "reliability_raw": [asdict(one) for one in evidence.calibration.reliability_raw],
+        },
+        "periods": _periods(evidence.periods),
+        "regimes": [_plain(vars(regime)) for regime in evidence.regimes],
+        "costs": [
+            {
+                "name": level.name,
+                "outcome": outcomes_at_costs[level.name],
+                "trades": level.summary.trades,
+                "net_pnl": level.summary.net_pnl,
+                **{name: level.estimates[f"backtest/{name}"].as_dict() for name in ("mean_net_bps", "sharpe", "roi")},
+            }
+            for level in evidence.costs
+        ],
         "baselines": _baselines(evidence),
         "simulated": {"auc_attainable": evidence.auc_attainable},
         "backtest": asdict(evidence.backtest),
@@ -107,8 +133,8 @@ def headline(summary: Mapping[str, Any]) -> dict[str, float | None]:
         shown |= {f"{group}/{name}": value, f"{group}/{name}_lo": low, f"{group}/{name}_hi": high}
     for name in ("ece", "log_loss", "accuracy", "pr_auc", "brier", "n"):
         shown[f"test/{name}"] = metrics[name]
-    low, high = intervals["val"]["auc"] or (None, None)
-    shown |= {"val/auc": summary["validation_auc"], "val/auc_lo": low, "val/auc_hi": high}
+    validation = summary["periods"]["validation"]["auc"]
+    shown |= {"val/auc": validation["value"], "val/auc_lo": validation["low"], "val/auc_hi": validation["high"]}
     for name in ("trades", "win_rate", "break_even", "sharpe", "max_drawdown", "net_pnl", "gross_pnl", "fees", "roi"):
         shown[f"backtest/{name}"] = backtest[name]
     for name in ("total_s", "fit_s", "samples_per_s"):
@@ -117,15 +143,42 @@ def headline(summary: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def _grouped(evidence: Evidence) -> dict[str, dict[str, Any]]:
-    groups: dict[str, dict[str, Any]] = {"auc_gain": {}}  # empty where the model is the baseline
+    """Intervals of the figures that stand elsewhere in the summary; those of gains stand with their baselines."""
+    groups: dict[str, dict[str, Any]] = {"test": {}, "train": {}, "val": {}, "backtest": {}}
     for name, estimate in evidence.estimates.items():
         group, _, figure = name.partition("/")
-        groups.setdefault(group, {})[figure] = estimate.interval
+        if group in groups:
+            groups[group][figure] = estimate.interval
     return groups
 
 
 def _baselines(evidence: Evidence) -> dict[str, dict[str, Any]]:
     return {
-        name: {"metrics": evidence.baseline_metrics.get(name), "backtest": asdict(backtest)}
-        for name, backtest in evidence.baseline_backtests.items()
+        name: {
+            "metrics": evidence.baseline_metrics.get(name),
+            "backtest": backtest and asdict(backtest),
+            "gains": {
+                gain: estimate.as_dict()
+                for gain in ("auc", "log_loss", "pnl")
+                if (estimate := evidence.estimates.get(f"{gain}_gain/{name}"))
+            },
+        }
+        for name, backtest in {"flat": None, **evidence.baseline_backtests}.items()
     }
+
+
+def _periods(periods: Periods) -> dict[str, Any]:
+    return {
+        **{
+            name: {"rows": period.rows, "trades": period.trades, **_plain(period.estimates)}
+            for name, period in periods.by_name.items()
+        },
+        **{name: _plain(losses) for name, losses in periods.losses.items()},
+        "overfitted": periods.overfitted,
+        "old_rule": asdict(periods.old_rule),
+    }
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Estimates as value, low and high."""
+    return {name: value.as_dict() if isinstance(value, Estimate) else value for name, value in values.items()}

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from botscalp.pipeline.evidence import Metrics
+from botscalp.pipeline.evidence.weigh import Metrics
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.panel import Panel
 from botscalp.pipeline.rules import MEANING
@@ -50,6 +50,9 @@ def conclude(summary: Mapping[str, Any]) -> None:
         "",
         *_forecast(summary),
         *_backtest(summary),
+        *_costs(summary),
+        *_periods(summary["periods"]),
+        *_regimes(summary["regimes"]),
         *_time(summary["time"]),
         *_trials(summary["trials"]),
         "",
@@ -79,10 +82,24 @@ def _forecast(summary: Mapping[str, Any]) -> Iterator[str]:
         f"  AUC {_figure(summary['metrics']['auc'], intervals['test']['auc'], '.4f')} on {summary['metrics']['n']:,} rows"
         + (f"; attainable on this market: {attainable:.4f}" if attainable is not None else "")
     )
-    for rule in summary["verdict"]["rules"]:
-        if rule["name"].startswith("beats_") and rule["value"] is not None:
-            yield f"  {rule['words'].partition(';')[0]}: {_figure(rule['value'], _interval(rule), '+.4f')}"
-    yield f"  ECE of a perfectly calibrated forecast of this sharpness: {_range(summary['ece_null_band'], '.5f')}"
+    for name, baseline in summary["baselines"].items():
+        if gain := baseline["gains"].get("auc"):
+            yield f"  AUC above the {name} baseline's on the same rows: {_estimate(gain, '+.4f')}"
+    yield from _calibration(summary["calibration"])
+
+
+def _calibration(calibration: Mapping[str, Any]) -> Iterator[str]:
+    """How far probabilities are from frequencies, beside what chance alone would show."""
+    yield (
+        f"  ECE of rows a label apart {_number(calibration['ece_apart'], '.5f')}, of a perfectly calibrated forecast of this "
+        f"sharpness {_range(calibration['ece_null_band'], '.5f')}; "
+        f"squared calibration error {_estimate(calibration['squared_error'], '.2e')}"
+    )
+    if parts := calibration["brier_parts"]:
+        yield (
+            f"  Brier score = {parts['miscalibration']:.5f} miscalibration - {parts['discrimination']:.5f} discrimination "
+            f"+ {parts['uncertainty']:.5f} uncertainty"
+        )
 
 
 def _backtest(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -137,6 +154,57 @@ def _anatomy(anatomy: Mapping[str, Any]) -> Iterator[str]:
             f"{f'back on {recovery[:10]}' if recovery else 'not recovered'} after {drawdown['length_days']:,.0f} days; "
             f"longest under water {drawdown['longest_under_water_days']:,.0f} days"
         )
+
+
+def _costs(summary: Mapping[str, Any]) -> Iterator[str]:
+    """What would be left at other costs, and what the trades could bear."""
+    yield f"costs            net bps a trade{'Sharpe':>25}{'net PnL':>24}   verdict"
+    for level in summary["costs"]:
+        name = level["name"].replace("costs_x", "costs x ").replace("_", " ")
+        yield (
+            f"  {name:<23}{_estimate(level['mean_net_bps'], '+.2f'):<24}{_estimate(level['sharpe'], '+.2f'):<26}"
+            f"{level['net_pnl']:>+14,.2f}   {level['outcome']}"
+        )
+    trades = summary["backtest"]
+    if trades["trades"]:
+        paid = trades["mean_gross_bps"] - trades["mean_net_bps"]
+        interval = summary["intervals"]["backtest"]["mean_gross_bps"]
+        yield (
+            f"  break-even at costs of {_figure(trades['mean_gross_bps'], interval, '.2f')} bps a trade; {paid:.2f} were paid"
+        )
+
+
+def _periods(periods: Mapping[str, Any]) -> Iterator[str]:
+    """From training to test, and what was lost on the way."""
+    yield f"period            {'raw AUC':<27}{'win rate':<27}net bps a trade"
+    for name in ("train", "validation", "test", "train_to_test", "validation_to_test"):
+        period, form = periods[name], "+" if "_to_" in name else ""
+        label = name.replace("_to_test", " - test")
+        yield (
+            f"  {label:<20}{_estimate(period['auc'], f'{form}.4f'):<27}{_estimate(period['win_rate'], f'{form}.4f'):<27}"
+            f"{_estimate(period['mean_net_bps'], '+.2f')}"
+        )
+    if periods["overfitted"]:
+        yield f"  overfitting: {', '.join(periods['overfitted'])} fell from training to test by more than luck explains"
+    else:
+        yield "  no overfitting to be seen: nothing fell from training to test by more than luck explains"
+    rule = periods["old_rule"]
+    if rule["win_rate"] is not None:
+        verdict = "overfitting" if rule["says_overfitting"] else "none"
+        yield (
+            f"  the old rule, a win rate below {rule['line']:.2f} out of period, would say {verdict}; {periods['test']['trades']:,} "
+            f"trades tell 0.50 from {rule['line']:.2f} with power {rule['power']:.2f} (0.80 needs {rule['trades_needed']:,})"
+        )
+
+
+def _regimes(regimes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """By volatility; hours, weekdays and months are in summary.json."""
+    for regime in regimes:
+        if regime["kind"] == "volatility":
+            yield (
+                f"  {regime['name']} volatility: AUC {_estimate(regime['auc'], '.4f')}, {regime['trades']:,} trades, "
+                f"net {_estimate(regime['mean_net_bps'], '+.2f')} bps"
+            )
 
 
 def _time(time: Mapping[str, float]) -> Iterator[str]:
@@ -202,6 +270,11 @@ def _range(interval: Sequence[float] | None, form: str) -> str:
 
 def _figure(value: float | None, interval: Sequence[float] | None, form: str) -> str:
     return f"{_number(value, form)} {_range(interval, form)}".strip()
+
+
+def _estimate(estimate: Mapping[str, float | None], form: str) -> str:
+    low, high = estimate["low"], estimate["high"]
+    return _figure(estimate["value"], None if low is None or high is None else (low, high), form)
 
 
 def _days(part: Range) -> str:

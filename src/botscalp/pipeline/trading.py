@@ -5,14 +5,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from botscalp.backtest.costs import cost_levels
 from botscalp.backtest.engine import Bracket
 from botscalp.backtest.result import Result
 from botscalp.backtest.selection import best_bracket
 from botscalp.backtest.settings import Backtest
+from botscalp.backtest.ticks import inferred_tick
 from botscalp.backtest.variants import SizeRow, buy_and_hold, size_table
 from botscalp.pipeline.market import Market
-from botscalp.pipeline.predictions import Predictions
+from botscalp.pipeline.predictions import ModelPredictions
 from botscalp.pipeline.scores import Scores, StoredScores
+from botscalp.types import Int64
 from botscalp.windows import Window
 
 CONTRACTS = (0.001, 0.01, 0.05)
@@ -20,29 +23,31 @@ CONTRACTS = (0.001, 0.01, 0.05)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelPredictions:
-    """What one model says of the test ranges, and of the validation ranges that its brackets may be chosen on."""
+class Account:
+    """What the model's trades gave over all tests, and what the baselines' would have, at one level of costs."""
 
-    test: Predictions
-    validation: Predictions
+    result: Result
+    baselines: dict[str, Result]
+    """of each baseline model, and of buying and holding"""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Traded:
-    """What trading gave."""
+class Traded(Account):
+    """All that trading gave."""
 
-    result: Result
     brackets: list[Bracket]
     """of each window"""
-    baselines: dict[str, Result]
-    """of each baseline model, and of buying and holding"""
+    at_costs: dict[str, Account]
+    """the same at other costs, see `cost_levels`"""
+    before: dict[str, list[Result]]
+    """train and validation: a backtest a window on the predictions there, in sample"""
     sizes: list[SizeRow]
 
 
 def trade(
     market: Market,
     windows: Sequence[Window],
-    predictions: ModelPredictions,
+    model: ModelPredictions,
     baselines: Mapping[str, ModelPredictions],
     *,
     backtest: Backtest,
@@ -50,20 +55,40 @@ def trade(
     """Run the backtest once over all windows, for the model and for each baseline; each with brackets of its own, if chosen."""
     starts_ns = np.array([window.test.start_ns for window in windows])
     span_ns = (windows[0].test.start_ns, windows[-1].test.end_ns)
+    predicted, *others = (market.predicted(one.test, span_ns, starts_ns) for one in (model, *baselines.values()))
+    brackets, *other_brackets = (
+        chosen_brackets(market, backtest, one.validation, len(windows)) for one in (model, *baselines.values())
+    )
 
-    def traded(one: ModelPredictions) -> tuple[Result, list[Bracket] | None]:
-        brackets = chosen_brackets(market, backtest, one.validation, len(windows))
-        return backtest.run(market.predicted(one.test, span_ns, starts_ns), brackets), brackets
+    def account(costs: Backtest) -> Account:
+        result = costs.run(predicted, brackets)
+        return Account(
+            result=result,
+            baselines={
+                name: costs.run(other, bracket)
+                for name, other, bracket in zip(baselines, others, other_brackets, strict=True)
+            }
+            | {"buy_and_hold": buy_and_hold(costs, result.market, _mean_notional_quote(result))},
+        )
 
-    result, brackets = traded(predictions)
-    notionals = result.records["size_base"] * result.records["entry_price"]
-    mean_notional = float(notionals.mean()) if len(notionals) else None
+    base = account(backtest)
+    ticks = {inferred_tick(bars) for bars in market.bars} if backtest.tick is None else {backtest.tick}
+    levels = cost_levels(backtest, ticks.pop() if len(ticks) == 1 else None)  # None where symbols differ in it
+    by_window = brackets or [backtest.bracket] * len(windows)
     return Traded(
-        result=result,
-        brackets=brackets or [backtest.bracket] * len(windows),
-        baselines={name: traded(other)[0] for name, other in baselines.items()}
-        | {"buy_and_hold": buy_and_hold(backtest, result.market, mean_notional)},
-        sizes=size_table(backtest, result.market, CONTRACTS, brackets),
+        result=base.result,
+        baselines=base.baselines,
+        brackets=by_window,
+        at_costs={name: base if costs == backtest else account(costs) for name, costs in levels.items()},
+        before={
+            name: [
+                backtest.run(market.predicted(*_of_window(scores, window)), [bracket])
+                for window, bracket in enumerate(by_window)
+                if (scores.window == window).any()
+            ]
+            for name, scores in (("train", model.train), ("validation", model.validation))
+        },
+        sizes=size_table(backtest, base.result.market, CONTRACTS, brackets),
     )
 
 
@@ -74,16 +99,24 @@ def chosen_brackets(market: Market, backtest: Backtest, validation: Scores, wind
     """
     if backtest.select == "none":
         return None
-    brackets = []
-    for window in range(windows):
-        mine = validation.window == window
-        times_ns = validation.open_time_ns[mine]
-        if not len(times_ns):
-            brackets.append(backtest.bracket)
-            continue
-        scores = StoredScores(
-            open_time_ns=times_ns, symbol=validation.symbol[mine], window=validation.window[mine], p=validation.p[mine]
-        )
-        span_ns = (int(times_ns.min()), int(times_ns.max()) + 1)
-        brackets.append(best_bracket(backtest, market.predicted(scores, span_ns, np.zeros(1, np.int64))))
-    return brackets
+    return [
+        best_bracket(backtest, market.predicted(*_of_window(validation, window)))
+        if (validation.window == window).any()
+        else backtest.bracket
+        for window in range(windows)
+    ]
+
+
+def _of_window(scores: Scores, window: int) -> tuple[StoredScores, tuple[int, int], Int64]:
+    """One window's scores, the time from the first to the last, and its start: arguments of `Market.predicted`."""
+    mine = scores.window == window
+    times_ns = scores.open_time_ns[mine]
+    alone = StoredScores(
+        open_time_ns=times_ns, symbol=scores.symbol[mine], window=scores.window[mine], p=scores.p[mine]
+    )
+    return alone, (int(times_ns.min()), int(times_ns.max()) + 1), np.zeros(1, np.int64)
+
+
+def _mean_notional_quote(result: Result) -> float | None:
+    notionals = result.records["size_base"] * result.records["entry_price"]
+    return float(notionals.mean()) if len(notionals) else None

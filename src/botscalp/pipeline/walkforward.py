@@ -1,5 +1,6 @@
 """The data's way: from bars to a verdict, a line a stage."""
 
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -7,19 +8,20 @@ from typing import Any
 from botscalp.models.linear import Linear
 from botscalp.pipeline import terminal
 from botscalp.pipeline.attainable import attainable_auc
-from botscalp.pipeline.evidence import weigh, window_metrics
+from botscalp.pipeline.baselines import previous_sign
+from botscalp.pipeline.evidence.weigh import weigh, window_metrics
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.fitting import fit_windows
 from botscalp.pipeline.market import Market
-from botscalp.pipeline.panel import Panel, build_panel
-from botscalp.pipeline.predictions import concatenated
+from botscalp.pipeline.panel import build_panel
+from botscalp.pipeline.predictions import ModelPredictions
 from botscalp.pipeline.provenance import provenance, provenance_tags
 from botscalp.pipeline.rules import verdict_tags
 from botscalp.pipeline.run_folder import CONFIG, write_predictions, write_summary, write_trading
 from botscalp.pipeline.stopwatch import Stopwatch
 from botscalp.pipeline.summary import headline, summarized
 from botscalp.pipeline.tracking import TrackedWindow
-from botscalp.pipeline.trading import ModelPredictions, trade
+from botscalp.pipeline.trading import trade
 from botscalp.pipeline.verdict import judge
 from botscalp.pipeline.window import FittedWindow, check_window
 from botscalp.training.settings import BASELINE
@@ -67,8 +69,9 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
             terminal.window_finished(window, fit, metrics, of=len(windows))
             run.log_window(TrackedWindow.of(window, fit, metrics, title=experiment.title))
 
-        others = {model: _concatenated(panel, done) for model, done in fits.items()}
+        others = {model: ModelPredictions.of(panel, done) for model, done in fits.items()}
         predictions = others.pop(name)
+        others["previous_sign"] = previous_sign(panel, windows, predictions)
         with watch.stage("backtest"):
             traded = trade(market, windows, predictions, others, backtest=experiment.backtest)
         with watch.stage("report"):
@@ -77,12 +80,17 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
                 predictions,
                 others,
                 traded,
+                symbols=panel.symbols,
                 auc_attainable=attainable_auc(experiment.data, label, panel, predictions.test),
                 search=search,
                 span_bars=label.span_bars,
                 seed=experiment.job.seed,
             )
-            verdict = judge(evidence, experiment.verdict, real=experiment.data.real, tracked=run.location is not None)
+            judged = partial(
+                judge, thresholds=experiment.verdict, real=experiment.data.real, tracked=run.location is not None
+            )
+            verdict = judged(evidence)
+            at_costs = {level.name: judged(evidence.at(level)).outcome for level in evidence.costs}
             write_predictions(folder, *(one.table(panel.symbols) for one in (predictions.test, predictions.validation)))
             write_trading(folder, traded.result.trades, traded.result.equity)
         summary = summarized(
@@ -92,6 +100,7 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
             evidence,
             traded,
             verdict,
+            outcomes_at_costs=at_costs,
             origin=origin,
             watch=watch,
             location=run.location,
@@ -100,11 +109,3 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
         terminal.conclude(summary)  # before log.txt becomes an artifact
         run.log_result(headline(summary), verdict_tags(verdict), folder)
     return summary
-
-
-def _concatenated(panel: Panel, fits: list[FittedWindow]) -> ModelPredictions:
-    base_rates = [fit.base_rate for fit in fits]
-    return ModelPredictions(
-        test=concatenated(panel, [fit.test for fit in fits], base_rates),
-        validation=concatenated(panel, [fit.calibration for fit in fits], base_rates),
-    )

@@ -42,6 +42,8 @@ class FittedWindow:
     weights: "dict[str, Tensor]"
     scaler: Scaler
     calibrator: Calibrator
+    train: Forecast
+    """the last stretch of the training range, as long as the test"""
     calibration: Forecast
     """validation's second half; its p has seen its labels, its p_raw has not"""
     test: Forecast
@@ -118,11 +120,11 @@ def fit_window(
         on_epoch=on_epoch,
     )
     started = time.perf_counter()
-    rows = [panel.predictable_rows(part) for part in (window.calibration, window.test)]
+    rows = [panel.predictable_rows(part) for part in (_end_of_train(window), window.calibration, window.test)]
     p_raw = [predict_head(head, x_NF=x_NF, rows=part, lags=lags, device=device) for part in rows]
-    label = panel.label_N[rows[0]]
+    label = panel.label_N[rows[1]]
     labelled = ~np.isnan(label)
-    calibrator = calibration.fitted(p_raw[0][labelled], label[labelled])
+    calibrator = calibration.fitted(p_raw[1][labelled], label[labelled])
     forecasts = [
         Forecast(
             open_time_ns=panel.open_time_ns[part], symbol=panel.symbol_N[part], p_raw=p, p=calibrator.calibrated(p)
@@ -133,8 +135,9 @@ def fit_window(
         weights={name: tensor.contiguous() for name, tensor in head.state_dict().items()},
         scaler=scaler,
         calibrator=calibrator,
-        calibration=forecasts[0],
-        test=forecasts[1],
+        train=forecasts[0],
+        calibration=forecasts[1],
+        test=forecasts[2],
         base_rate=float(panel.label_N[train].mean()),
         history=report.history,
         n_train=len(train),
@@ -144,3 +147,9 @@ def fit_window(
         predict_s=time.perf_counter() - started,
         device=device,
     )
+
+
+def _end_of_train(window: Window) -> Range:
+    """As much as is tested: enough to compare with, and over the windows each bar comes about once."""
+    length_ns = window.test.end_ns - window.test.start_ns
+    return Range(max(window.train.start_ns, window.train.end_ns - length_ns), window.train.end_ns)

@@ -57,6 +57,9 @@ def window_key(ingredients: Mapping[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
+FORECASTS = ("train", "calibration", "test")
+
+
 @dataclass(frozen=True)
 class WindowStore:
     """The folder `windows/` of a store."""
@@ -75,12 +78,12 @@ class WindowStore:
             if not folder.is_dir():
                 return None
             record = json.loads((folder / RECORD).read_text())
+            forecasts: dict[str, Any] = {name: _read_forecast(folder / f"{name}.parquet") for name in FORECASTS}
             return FittedWindow(
                 weights=load_file(folder / WEIGHTS),
                 scaler=Scaler.from_dict(record["scaler"]),
                 calibrator=calibrator_from_dict(record["calibrator"]),
-                calibration=_read_forecast(folder / "calibration.parquet"),
-                test=_read_forecast(folder / "test.parquet"),
+                **forecasts,
                 **record["fit"],
             )
 
@@ -95,8 +98,8 @@ class WindowStore:
         aside = self.root / f".{key}-{uuid.uuid4().hex}"
         aside.mkdir(parents=True)
         try:
-            _write_forecast(fitted.calibration, aside / "calibration.parquet")
-            _write_forecast(fitted.test, aside / "test.parquet")
+            for name in FORECASTS:
+                _write_forecast(getattr(fitted, name), aside / f"{name}.parquet")
             fit = ("base_rate", "history", "n_train", "n_validation", "samples", "fit_s", "predict_s", "device")
             record = {
                 **description,

@@ -14,6 +14,7 @@ from botscalp.statistics.metrics import ECE_BINS, ece_bin, expected_calibration_
 from botscalp.types import Float64, Int64
 
 EQUAL_BINS = 10
+SIZES = 200
 BAND = 0.98
 """share of calibrated forecasts whose ECE lies inside the null band, or more"""
 
@@ -96,9 +97,9 @@ def squared_error(
     """The mean over equal bins of (share of label 1 - mean p)^2, less what noise adds to it, and its 95 % interval.
 
     After Kumar, Liang & Ma (2019), whose noise term takes rows for independent; here it is the variance that the block
-    bootstrap finds. So a calibrated model's value is 0 on average, and may be negative. The error of the estimate is that of
-    2 d e + e^2 - E e^2 for excess d and noise e of each bin; d, itself noisy, is shrunk to the debiased size.
-    None with no rows.
+    bootstrap finds. So a calibrated model's value is 0 on average, and may be negative. The interval holds every size that
+    the value does not contradict: were the excess d of the bins of that size, in the direction found, the value would err by
+    2 d e + e^2 - E e^2, with e the bootstrap's noise. None with no rows.
     """
     if len(p) == 0:
         return None
@@ -113,15 +114,20 @@ def squared_error(
         excess.append(d)
         noise.append(drawn - d)
     weight_B, excess_B, noise_BD = np.array(weight), np.array(excess), np.array(noise)
-    spread_B = np.mean(noise_BD**2, axis=1)
+    blocks = resampling.blocks(time_ns)
+    few_blocks = blocks / (blocks - 2) if blocks > 2 else 1.0  # the bootstrap centres on what it resamples
+    spread_B = few_blocks * np.mean(noise_BD**2, axis=1)
     value = float(weight_B @ (excess_B**2 - spread_B))
-    blocks = resampling.blocks(Figure(value, p, time_ns))
     if blocks < MINIMUM_BLOCKS:
         return value, None
-    shrunk_B = excess_B * np.sqrt(max(value, 0.0) / max(float(weight_B @ excess_B**2), np.finfo(float).tiny))
-    error_D = weight_B @ (2 * shrunk_B[:, None] * noise_BD + noise_BD**2 - spread_B[:, None])
-    low, high = np.quantile(error_D, [0.025, 0.975]) * resampling.stretch(blocks)
-    return value, (float(value - high), float(value - low))
+    direction_B = excess_B / np.sqrt(max(float(weight_B @ excess_B**2), np.finfo(float).tiny))
+    linear_D = 2 * (weight_B * direction_B) @ noise_BD
+    square_D = weight_B @ (noise_BD**2 - spread_B[:, None])
+    size_S = np.linspace(0.0, 3 * np.sqrt(weight_B @ (excess_B**2 + 4 * spread_B)), SIZES)
+    error_SD = resampling.stretch(blocks) * (size_S[:, None] * linear_D + square_D)
+    low_S, high_S = np.quantile(error_SD, [0.025, 0.975], axis=1)
+    held_S = size_S[(size_S**2 + low_S <= value) & (value <= size_S**2 + high_S)]
+    return value, (float(held_S.min() ** 2), float(held_S.max() ** 2)) if len(held_S) else (0.0, 0.0)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,228 @@
+"""What the predictions and the trades show: every figure that the summary prints and the verdict weighs."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from botscalp.backtest.anatomy import Anatomy, anatomy
+from botscalp.backtest.performance import Summary
+from botscalp.pipeline.evidence.calibration import Calibrated, calibration
+from botscalp.pipeline.evidence.estimates import Days, Estimate, Estimator, TradeRows
+from botscalp.pipeline.evidence.periods import Periods, compared
+from botscalp.pipeline.evidence.regimes import Regime, by_regime
+from botscalp.pipeline.evidence.trading import AtCosts, at_costs, best_baseline, deflated, trade_estimates
+from botscalp.pipeline.panel import Panel
+from botscalp.pipeline.predictions import ModelPredictions, Predictions, concatenated
+from botscalp.pipeline.trading import Traded
+from botscalp.pipeline.trials import Search
+from botscalp.pipeline.window import FittedWindow
+from botscalp.statistics import figures
+from botscalp.statistics.bootstrap import Resampling
+from botscalp.statistics.luck import Deflated
+from botscalp.statistics.metrics import histogram, log_losses, probability_metrics
+from botscalp.times import DAY_NS
+from botscalp.types import Bool, Float64
+
+Metrics = dict[str, float | None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """The figures of one run."""
+
+    metrics: Metrics
+    metrics_raw: Metrics
+    windows: list[Metrics]
+    """test metrics of each window"""
+    window_aucs: list[Estimate]
+    estimates: dict[str, Estimate]
+    """what rules weigh, by group/name, e.g. test/auc, backtest/mean_net_bps, auc_gain/linear"""
+    backtest: Summary
+    anatomy: Anatomy
+    costs: list[AtCosts]
+    baseline_metrics: dict[str, Metrics]
+    baseline_backtests: dict[str, Summary]
+    best_baseline: str
+    """the one that earned most, doing nothing (flat) among them"""
+    calibration: Calibrated
+    periods: Periods
+    regimes: list[Regime]
+    share_up: float
+    """of the labels that are scored: what saying "up" always, or never, would get right"""
+    histogram: tuple[list[float], list[int]]
+    """of all probabilities: edges and counts"""
+    auc_attainable: float | None
+    """AUC of the true probabilities on the same rows, where they are known"""
+    search: Search | None
+    """what was tried on these test bars so far, this run included; None where nothing is recorded"""
+    deflated: Deflated | None
+    """the Sharpe ratio against that search; None where either is undefined"""
+    saturated_and_right: float
+    """share of labelled rows whose probability is below 0.01 or above 0.99 and on the right side"""
+
+    def at(self, level: AtCosts) -> "Evidence":
+        """The evidence, had costs been at that level, and known for sure."""
+        return replace(
+            self,
+            backtest=level.summary,
+            best_baseline=level.best_baseline,
+            deflated=level.deflated,
+            estimates=self.estimates
+            | level.estimates
+            | {"costs_x2/mean_net_bps": level.estimates["backtest/mean_net_bps"]},
+        )
+
+
+def weigh(
+    model: ModelPredictions,
+    baselines: Mapping[str, ModelPredictions],
+    traded: Traded,
+    *,
+    symbols: Sequence[str],
+    auc_attainable: float | None,
+    search: Search | None,
+    span_bars: int,
+    seed: int,
+) -> Evidence:
+    """Compute every figure, once, on the concatenation of all windows.
+
+    Args:
+        model: its predictions.
+        baselines: other models' predictions of the same rows.
+        symbols: which `Predictions.symbol` counts through.
+        auc_attainable: AUC of the true probabilities on the same rows, where they are known.
+        search: what was tried on these test bars so far, this run included.
+        span_bars: the label's span; it decides how far rows depend on each other.
+        seed: of the bootstrap and of the simulated null band.
+    """
+    test, result = model.test, traded.result
+    interval_ns, trades = result.market[0].bars.interval_ns, TradeRows.of(result)
+    estimator = _estimator(model, traded, trades, span_ns=span_bars * interval_ns, interval_ns=interval_ns, seed=seed)
+    rows = test.labelled
+    p, label = test.p[rows], test.label[rows]
+    right = (p > 0.5) == (label == 1.0)
+    saturated = (p < 0.01) | (p > 0.99)
+    windows = [test.of_window(window) for window in range(int(test.window.max()) + 1)]
+    others = {name: one.test for name, one in baselines.items()}
+    calibrated = calibration(
+        test, estimator.bars, span_bars=span_bars, symbols=len(symbols), interval_ns=interval_ns, seed=seed
+    )
+    costs = at_costs(traded, search, estimator)
+    periods = compared(
+        vars(model),
+        {"test": [trades]} | {name: [TradeRows.of(one) for one in some] for name, some in traded.before.items()},
+        estimator,
+    )
+    return Evidence(
+        metrics=_metrics(test, test.p, rows),
+        metrics_raw=_metrics(test, test.p_raw, rows),
+        windows=[_metrics(test, test.p, window) for window in windows],
+        window_aucs=[estimator.of(_auc(test, window)) for window in windows],
+        estimates=_forecast_estimates(test, others, estimator)
+        | {
+            "test/squared_calibration_error": calibrated.squared_error,
+            "train/auc": periods.by_name["train"].estimates["auc"],
+            "val/auc": periods.by_name["validation"].estimates["auc"],
+            "val/auc_loss": periods.losses["validation_to_test"]["auc"],
+        }
+        | trade_estimates(traded, estimator)
+        | {f"{level.name}/mean_net_bps": level.estimates["backtest/mean_net_bps"] for level in costs}
+        | {"backtest/last_bars_excess_bps": _last_bars_excess(trades, test, span_bars * interval_ns, estimator)},
+        backtest=result.summary,
+        anatomy=anatomy(result),
+        costs=costs,
+        baseline_metrics={name: _metrics(other, other.p, rows) for name, other in others.items()},
+        baseline_backtests={name: other.summary for name, other in traded.baselines.items()},
+        best_baseline=best_baseline(traded),
+        calibration=calibrated,
+        periods=periods,
+        regimes=by_regime(test, symbols, result, trades, estimator),
+        share_up=float(label.mean()),
+        histogram=histogram(test.p),
+        auc_attainable=auc_attainable,
+        search=search,
+        deflated=deflated(traded, search),
+        saturated_and_right=float(np.mean(saturated & right)),
+    )
+
+
+def window_metrics(panel: Panel, fit: FittedWindow) -> Metrics:
+    """The test metrics of one window alone."""
+    predictions = concatenated(panel, [fit.test], [fit.base_rate])
+    return _metrics(predictions, predictions.p, predictions.labelled)
+
+
+def _estimator(
+    model: ModelPredictions, traded: Traded, trades: TradeRows, *, span_ns: int, interval_ns: int, seed: int
+) -> Estimator:
+    """Draws of all bars from the first training row that is looked at to the end of the tests, and of the tests' days."""
+    test, days = model.test, Days.of(traded.result)
+    rows = test.labelled
+    telling = [
+        _auc(test, rows),
+        figures.brier_skill(test.p[rows], test.base_rate[rows], test.label[rows], test.open_time_ns[rows]),
+        trades.mean_net(),
+    ]
+    daily = [figures.mean(days.pnl_quote, days.time_ns)]
+    return Estimator(
+        bars=Resampling.of(
+            [figure for figure in telling if figure is not None],
+            start_ns=min(int(one.open_time_ns.min()) for one in vars(model).values() if len(one.open_time_ns)),
+            end_ns=int(traded.result.close_time_ns[-1]),
+            cell_ns=interval_ns,
+            span_ns=span_ns,
+            seed=seed,
+        ),
+        days=Resampling.of(
+            [figure for figure in daily if figure is not None],
+            start_ns=int(days.time_ns[0]),
+            end_ns=int(days.time_ns[-1]) + DAY_NS,
+            cell_ns=DAY_NS,
+            span_ns=0,
+            seed=seed,
+        ),
+    )
+
+
+def _forecast_estimates(
+    test: Predictions, others: Mapping[str, Predictions], estimator: Estimator
+) -> dict[str, Estimate]:
+    """Of the test rows, alone and less what each baseline has there."""
+    rows = test.labelled
+    p, label, time_ns, base_rate = test.p[rows], test.label[rows], test.open_time_ns[rows], test.base_rate[rows]
+    auc, losses = _auc(test, rows), log_losses(p, label)
+    found = {
+        "test/auc": auc,
+        "test/accuracy": figures.mean(((p > 0.5) == (label == 1.0)).astype(np.float64), time_ns),
+        "test/brier_skill": figures.brier_skill(p, base_rate, label, time_ns),
+        "test/log_loss": figures.mean(losses, time_ns),
+    }
+    for name, other in others.items():
+        assert np.array_equal(other.row, test.row), "baselines predict the same rows"
+        other_auc = _auc(other, rows)
+        found[f"auc_gain/{name}"] = None if auc is None or other_auc is None else auc - other_auc
+        found[f"log_loss_gain/{name}"] = figures.mean(log_losses(other.p[rows], label) - losses, time_ns)
+    return {name: estimator.of(figure) for name, figure in found.items()}
+
+
+def _auc(predictions: Predictions, rows: Bool) -> figures.Figure | None:
+    return figures.auc(predictions.p[rows], predictions.label[rows], predictions.open_time_ns[rows])
+
+
+def _metrics(predictions: Predictions, p: Float64, rows: Bool) -> Metrics:
+    return probability_metrics(p[rows], predictions.label[rows], predictions.base_rate[rows])
+
+
+def _last_bars_excess(trades: TradeRows, predictions: Predictions, span_ns: int, estimator: Estimator) -> Estimate:
+    """Mean gross bps of trades entered in the last `span_ns` before some window's last prediction, less the others'.
+
+    At 3 standard errors, and nothing below ten of either: a sentinel that is looked at in every run must not cry wolf.
+    """
+    ends_ns = np.array([predictions.open_time_ns[predictions.window == w].max() for w in np.unique(predictions.window)])
+    end_ns = np.append(ends_ns, np.iinfo(np.int64).max)[np.searchsorted(ends_ns, trades.entry_ns)]
+    late = end_ns - trades.entry_ns < span_ns
+    few, many = (figures.mean(trades.gross_bps[here], trades.entry_ns[here]) for here in (late, ~late))
+    if few is None or many is None or min(late.sum(), (~late).sum()) < 10:
+        return Estimate(None, None)
+    return estimator.of(few - many, confidence=0.9973)
