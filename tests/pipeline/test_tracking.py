@@ -181,7 +181,7 @@ def test_a_study_s_runs_lie_beside_each_other(tmp_path: Path) -> None:
         assert len(ours) == 1
 
 
-TRIAL = Trial(count=1, market="file BTCUSDT 5m", test_start="2024-01-01", test_end="2024-02-01")
+TRIAL = Trial(count=1, markets=("real BTCUSDT 5m",), test_start="2024-01-01", test_end="2024-02-01")
 
 
 def begun(folder: Path, *, params: dict[str, str] | None = None, tags: dict[str, str] | None = None) -> NewRun:
@@ -278,7 +278,7 @@ from botscalp.pipeline.tracking import MlflowTracking, NewRun
 from botscalp.pipeline.trials import Trial
 files = Path(sys.argv[3])
 job = {"study": sys.argv[2], "name": "n", "params": {"seed": "1"}, "tags": {}, "config": files / "config.yaml"}
-job["trial"] = Trial(count=1, market="m", test_start="2024-01-01", test_end="2024-02-01")
+job["trial"] = Trial(count=1, markets=("m",), test_start="2024-01-01", test_end="2024-02-01")
 with MlflowTracking().run(NewRun(store=Path(sys.argv[1]), **job)) as run:
     run.log_result({"test/auc": 0.5}, {"verdict": "REJECTED"}, files)
 """

@@ -11,15 +11,19 @@ from botscalp.pipeline.trials import (
     LEDGER,
     Search,
     Trial,
-    market_name,
+    market_names,
     record_sharpes,
     record_trial,
     search_so_far,
 )
 
+BTC, ETH = "real BTCUSDT 5m", "real ETHUSDT 5m"
 
-def trial(start: str = "2024-01-01", end: str = "2024-02-01", count: int = 1, market: str = "file BTCUSDT 5m") -> Trial:
-    return Trial(count=count, market=market, test_start=start, test_end=end)
+
+def trial(
+    start: str = "2024-01-01", end: str = "2024-02-01", count: int = 1, markets: tuple[str, ...] = (BTC,)
+) -> Trial:
+    return Trial(count=count, markets=markets, test_start=start, test_end=end)
 
 
 def tried(store: Path, new: Trial, run_id: str, *sharpes: float | None) -> Search:
@@ -32,9 +36,22 @@ def test_tests_that_overlap_on_one_market_count(tmp_path: Path) -> None:
     assert tried(tmp_path, trial(), "a").count == 1
     assert tried(tmp_path, trial("2024-01-31", "2024-03-01", count=1_000), "b").count == 1_001
     assert tried(tmp_path, trial("2024-03-01", "2024-04-01"), "c").count == 1
-    assert tried(tmp_path, trial("2024-01-01", "2024-04-01", market="file ETHUSDT 5m"), "d").count == 1
+    assert tried(tmp_path, trial("2024-01-01", "2024-04-01", markets=(ETH,)), "d").count == 1
     assert tried(tmp_path, trial(), "e").count == 1_002
     assert search_so_far(tmp_path, trial("2024-01-01", "2024-04-01")).count == 1_003
+
+
+def test_one_symbol_in_common_is_enough_and_counts_once(tmp_path: Path) -> None:
+    assert tried(tmp_path, trial(markets=(BTC, ETH)), "both").count == 1
+    assert tried(tmp_path, trial(markets=(BTC,)), "btc").count == 2
+    assert tried(tmp_path, trial(markets=(ETH, "real SOLUSDT 5m")), "eth").count == 2
+    assert tried(tmp_path, trial(markets=(BTC, ETH)), "both again").count == 4
+
+
+def test_a_line_that_names_no_markets_is_no_trial_of_theirs(tmp_path: Path) -> None:
+    line = '{"run_id": "other", "count": 7, "test_start": "2024-01-01", "test_end": "2024-02-01"}\n'
+    (tmp_path / LEDGER).write_text(line)
+    assert tried(tmp_path, trial(), "own").count == 1
 
 
 def test_a_run_that_never_came_to_a_figure_counts(tmp_path: Path) -> None:
@@ -45,7 +62,7 @@ def test_a_run_that_never_came_to_a_figure_counts(tmp_path: Path) -> None:
 def test_sharpe_ratios_are_pooled(tmp_path: Path) -> None:
     """1, 2, 3 and 6 have variance 14 / 3; one of the grid has none, and another market's 50 is not among them."""
     assert tried(tmp_path, trial(), "one", 2.0) == Search(count=1, sharpe_variance=None)
-    tried(tmp_path, trial(market="file ETHUSDT 5m"), "other", 50.0)
+    tried(tmp_path, trial(markets=(ETH,)), "other", 50.0)
     found = tried(tmp_path, trial(count=4), "grid", 1.0, None, 3.0, 6.0)
     assert (found.count, found.sharpe_variance) == (5, pytest.approx(14 / 3))
 
@@ -68,11 +85,20 @@ def test_half_a_line_takes_nothing_with_it(cut: int) -> None:
 def test_a_market_is_named_whatever_range_or_file_it_is_loaded_from() -> None:
     first = composed_plainly("data=file", "data.path=a.csv", "data.start=2024-01-01").data
     second = composed_plainly("data=file", "data.path=b.csv").data
-    assert market_name(first, "5m") == market_name(second, "5m") == "file BTCUSDT 5m"
-    assert market_name(first, "1m") != market_name(first, "5m")
+    assert market_names(first, "5m") == market_names(second, "5m") == (BTC,)
+    assert market_names(first, "1m") == ("real BTCUSDT 1m",)
+
+
+def test_each_symbol_is_a_market() -> None:
+    symbols = "data.symbols=[ETHUSDT,BTCUSDT]"
+    assert market_names(composed_plainly("data=file", "data.path='{symbol}.csv'", symbols).data, "5m") == (ETH, BTC)
+    simulated = market_names(composed_plainly(symbols, "seed=3").data, "5m")
+    assert [name.split()[:3] for name in simulated] == [["simulated", "ETHUSDT", "5m"], ["simulated", "BTCUSDT", "5m"]]
+    assert all("edge=0.08" in name and "seed=3" in name for name in simulated)
+    assert market_names(composed_plainly("data=trivial").data, "5m")[0].startswith("trivial BTCUSDT 5m seed=")
 
 
 def test_another_seed_is_another_market() -> None:
-    names = [market_name(composed_plainly(f"seed={seed}").data, "5m") for seed in (0, 1)]
+    names = [market_names(composed_plainly(f"seed={seed}").data, "5m") for seed in (0, 1)]
     assert names[0] != names[1]
-    assert market_name(composed_plainly("data.end='2024-01-01'").data, "5m") == names[0]
+    assert market_names(composed_plainly("data.end='2024-01-01'").data, "5m") == names[0]

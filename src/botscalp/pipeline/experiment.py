@@ -14,7 +14,7 @@ from botscalp.labels import Label
 from botscalp.models import Model
 from botscalp.pipeline.rules import Outcome
 from botscalp.pipeline.tracking import NewRun, TrackedRun, Tracking
-from botscalp.pipeline.trials import Trial, market_name
+from botscalp.pipeline.trials import Trial, market_names
 from botscalp.pipeline.verdict import Thresholds
 from botscalp.training.settings import TrainerSettings
 from botscalp.types import Name, NonNegativeInt
@@ -81,7 +81,7 @@ class Experiment:
                 name=self.title,
                 params=self.compared,
                 tags={**tags, **({} if self.sweep is None else {"sweep": self.sweep})},
-                trial=Trial(count=1, market=market_name(self.data, interval), test_start=start, test_end=end),
+                trial=Trial(count=1, markets=market_names(self.data, interval), test_start=start, test_end=end),
                 config=config,
             )
         )

@@ -20,7 +20,7 @@ from botscalp.pipeline.run_folder import read_summary, write_trading
 from botscalp.pipeline.scores import StoredScores, read_scores
 from botscalp.pipeline.tracking import NewRun, Tracking
 from botscalp.pipeline.trading import chosen_brackets
-from botscalp.pipeline.trials import Trial, market_name
+from botscalp.pipeline.trials import Trial, market_names
 from botscalp.times import interval_name
 from botscalp.types import Bars, Int64
 from botscalp.windows import Range
@@ -114,7 +114,7 @@ def run_rescoring(job: Rescoring, tracking: Tracking, folder: Path) -> None:
         tags={"kind": kind, "predictions": str(job.run_folder or job.predictions)},
         trial=Trial(
             count=job.configs,
-            market=market_name(job.source, interval_name(loaded.market.bars[0].interval_ns)),
+            markets=market_names(job.source, interval_name(loaded.market.bars[0].interval_ns)),
             test_start=start,
             test_end=end,
         ),

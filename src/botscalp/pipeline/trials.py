@@ -24,21 +24,23 @@ class Trial:
     """How many settings a run tries, and on what."""
 
     count: int
-    market: str
-    """see `market_name`"""
+    markets: tuple[str, ...]
+    """see `market_names`"""
     test_start: str
     test_end: str
     """from the first test's start to the last one's end, UTC text as `Range.iso` gives it"""
 
 
-def market_name(source: Source, interval: str) -> str:
-    """A market's name, the same for every range and every file of it: "file BTCUSDT 5m".
+def market_names(source: Source, interval: str) -> tuple[str, ...]:
+    """The names of a source's markets, one a symbol: "real BTCUSDT 5m", whatever range or source it comes from.
 
     A simulated market's settings are part of its name: another seed is another history.
     """
-    ranged = ("_target_", "path", "start", "end", "symbols", "interval")
+    if source.real:
+        return tuple(f"real {symbol} {interval}" for symbol in source.symbols)
+    ranged = ("_target_", "start", "end", "symbols", "interval")
     settings = [f"{name}={value}" for name, value in described(source).items() if name not in ranged]
-    return " ".join([source.source, ",".join(source.symbols), interval, *settings])
+    return tuple(" ".join([source.source, symbol, interval, *settings]) for symbol in source.symbols)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,12 +65,12 @@ def record_sharpes(store: Path, sharpes: Sequence[float | None], run_id: str) ->
 
 
 def search_so_far(store: Path, trial: Trial) -> Search:
-    """What has been tried in overlapping tests on that market, in any study of the store."""
+    """What has been tried in overlapping tests on one of those markets, in any study of the store."""
     lines = [json.loads(line) for line in (store / LEDGER).read_text().splitlines() if _whole(line)]
     counts = {
         line["run_id"]: line["count"]
         for line in lines
-        if line.get("market") == trial.market
+        if not set(trial.markets).isdisjoint(line.get("markets", ()))
         and line["test_start"] < trial.test_end
         and trial.test_start < line["test_end"]
     }
