@@ -7,6 +7,7 @@ from typing import Any
 import botscalp
 from botscalp.data import Source
 from botscalp.pipeline.panel import Panel
+from botscalp.pipeline.trials import market_names
 from botscalp.times import interval_name
 from botscalp.windows import Range
 
@@ -14,12 +15,14 @@ from botscalp.windows import Range
 def provenance(source: Source, panel: Panel, device: str) -> dict[str, Any]:
     """The keys data, code and device of summary.json."""
     start, end = Range(*panel.span_ns).iso()
+    interval = interval_name(panel.interval_ns)
     commit = _git("rev-parse", "HEAD")
     return {
         "data": {
             "source": source.source,
             "symbols": panel.symbols,
-            "interval": interval_name(panel.interval_ns),
+            "interval": interval,
+            "markets": market_names(source, interval),
             "start": start,
             "end": end,
             "rows": len(panel.open_time_ns),
