@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
 from botscalp.errors import Interrupted, UserError
+from botscalp.options import nearest
 from botscalp.pipeline.trials import Search, Trial, record_sharpes, record_trial, search_so_far
 from botscalp.pipeline.window import FittedWindow
 from botscalp.windows import Window
@@ -226,6 +227,27 @@ def artifacts_of(run_id: str, store: Path) -> Path | None:
         return Path(download_artifacts(run_id=run_id, tracking_uri=uri))
     except MlflowException:
         return None
+
+
+def finished_runs(store: Path, study: str) -> list[Path]:
+    """The artifact folders of the study's finished runs, oldest first; those that traded stored predictions again are left out.
+
+    Raises:
+        UserError: the store holds no such study.
+    """
+    if not (store / "mlflow.db").is_file():
+        raise UserError("store", store, "no runs are tracked in it", "make some with `train`, or name another store")
+    from mlflow import MlflowClient
+
+    client = MlflowClient(tracking_uri=f"sqlite:///{store.resolve() / 'mlflow.db'}")
+    studies = {experiment.name: experiment.experiment_id for experiment in client.search_experiments()}
+    studies.pop("Default", None)  # MLflow's own
+    if study not in studies:
+        raise UserError("study", study, f"no such study in {store}", nearest(study, studies))
+    query = "tags.level = 'study' and attributes.status = 'FINISHED'"
+    runs = client.search_runs([studies[study]], query, max_results=50_000, order_by=["attributes.start_time ASC"])
+    folders = [artifacts_of(run.info.run_id, store) for run in runs if "kind" not in run.data.tags]
+    return [folder for folder in folders if folder is not None]
 
 
 def close_orphans(client: "MlflowClient") -> None:
