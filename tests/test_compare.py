@@ -78,7 +78,7 @@ def test_a_study_s_runs_side_by_side(made: dict[str, Outcome]) -> None:
     folder = result(made["study"])
     assert {file.name for file in folder.iterdir()} == {"runs.parquet", "runs.csv", "compare.json"}
     found = json.loads((folder / "compare.json").read_text())
-    assert found["days"] == 63 and len(found["runs"]) == 3 and found["search"]["count"] >= 3
+    assert found["days"] == 63 and len(found["runs"]) == 3 and found["luck"]["search"]["count"] >= 3
     pnl = [run["daily_pnl"] for run in found["runs"]]
     assert pnl == sorted(pnl, reverse=True)
     assert {tuple(sorted(run["differs"].items())) for run in found["runs"]} == {
@@ -101,8 +101,8 @@ def test_the_measures_are_of_the_runs_daily_returns(made: dict[str, Outcome]) ->
         equity = trained(made, name).table("equity")
         close_ns = equity["close_time"].dt.as_unit("ns").astype("int64").to_numpy()
         returns[name] = utc_day_returns(close_ns, equity["equity_quote"].to_numpy(), 10_000.0)
-    assert found["pbo"] == pbo(pd.DataFrame(returns).to_numpy())
-    assert 0 < found["spa_p"] <= 1 and found["undefined"] is None
+    assert found["luck"]["pbo"] == pbo(pd.DataFrame(returns).to_numpy())
+    assert 0 < found["luck"]["spa_p"] <= 1 and found["luck"]["undefined"] is None
     again = json.loads((result(made["again"]) / "compare.json").read_text())
     assert again == found, "seeded"
 
@@ -123,7 +123,7 @@ def test_runs_by_folder_and_by_id(made: dict[str, Outcome]) -> None:
 
 def test_a_week_tells_nothing_of_luck(made: dict[str, Outcome]) -> None:
     found = json.loads((result(made["few days"]) / "compare.json").read_text())
-    assert found["days"] == 7 and found["more_than_luck"] is None and found["spa_p"] is None
+    assert found["days"] == 7 and found["more_than_luck"] is None and found["luck"]["spa_p"] is None
     assert "cannot be told: 7 days in common" in made["few days"]["stdout"]
 
 
@@ -132,7 +132,7 @@ def test_a_week_tells_nothing_of_luck(made: dict[str, Outcome]) -> None:
     [
         ("no such study", ("study=swep: no such study", "did you mean sweep?")),
         ("no store", ("store=elsewhere: no runs are tracked", "remedy: make some")),
-        ("one run", ("study=single: 1 finished runs", "runs=[...]")),
+        ("one run", ("study=single: a comparison takes two finished runs or more, not 1", "runs=[...]")),
         ("other symbols", ("study=mixed: ", "1 on simulated ETHUSDT 5m", "1 on simulated BTCUSDT 5m", "runs=[")),
         ("twice", ("runs=[", "names a run twice")),
         ("no such run", ("run=0123abc: neither a folder nor a run",)),

@@ -14,6 +14,7 @@ from scipy.stats import ttest_1samp
 from botscalp.errors import UserError
 from botscalp.pipeline.comparison import Comparison, compare_runs
 from botscalp.pipeline.comparison_report import lines, write_comparison
+from botscalp.pipeline.luck import Luck
 from botscalp.pipeline.stored_run import StoredRun, by_day
 from botscalp.pipeline.trials import Search, Trial, record_sharpes, record_trial
 from botscalp.statistics.luck import Deflated
@@ -94,26 +95,27 @@ def test_auc_is_compared_on_the_rows_that_both_have() -> None:
 def test_only_the_common_days_count() -> None:
     found = compared(run("a"), run("b", start="2024-01-21"))
     assert (found.days, found.first_day, found.last_day) == (80, "2024-01-21", "2024-04-09")
-    assert found.undefined is None and found.spa_p is not None and found.pbo is not None
+    assert found.luck.undefined is None and found.luck.spa_p is not None and found.luck.pbo is not None
 
 
 def test_few_common_days_tell_nothing_of_luck(tmp_path: Path) -> None:
     found = compared(run("a"), run("b", start="2024-03-01"))
-    assert (found.pbo, found.spa_p, found.deflated, found.more_than_luck) == (None, None, None, None)
+    luck = found.luck
+    assert (luck.pbo, luck.spa_p, luck.deflated, luck.more_than_luck) == (None, None, None, None)
     assert (
         found.conclusion.startswith("Whether the best of 2 runs,")
         and "40 days in common, and it takes 60" in found.conclusion
     )
     assert found.conclusion.endswith("Its own verdict is INCONCLUSIVE.")
-    assert "\n".join(lines(found)).count("40 days in common") == 3
+    assert "\n".join(lines(found)).count("40 days in common") == 2
 
 
 def test_an_edge_is_more_than_luck_and_noise_is_not() -> None:
     noise = [run(name) for name in "abcde"]
     found = compared(*noise)
-    assert found.more_than_luck is False and "is not more than luck: SPA p 0." in found.conclusion
+    assert found.luck.more_than_luck is False and "is not more than luck: SPA p 0." in found.conclusion
     found = compared(*noise, run("edge", mean=0.5))
-    assert found.rows[0].title == "edge" and found.more_than_luck is True
+    assert found.rows[0].title == "edge" and found.luck.more_than_luck is True
     assert found.conclusion.startswith("The best of 6 runs, edge, is more than luck")
 
 
@@ -130,32 +132,34 @@ def test_an_edge_is_more_than_luck_and_noise_is_not() -> None:
 )
 def test_all_three_have_to_hold(spa_p: float, pbo: float, deflated: float | None, more: bool | None) -> None:
     probability = None if deflated is None else Deflated(expected_best_sharpe=1.0, probability=deflated)
-    found = replace(
-        compared(run("a"), run("b")),
+    luck = Luck(
+        search=Search(count=2, sharpe_variance=None),
         spa_p=spa_p,
         pbo=pbo,
         deflated=probability,
         undefined="it is too wild" if deflated is None else None,
     )
-    assert found.more_than_luck is more
+    assert luck.more_than_luck is more
     words = {True: "is more than luck", False: "is not more than luck", None: "cannot be told: it is too wild"}[more]
-    assert words in found.conclusion
+    assert words in luck.sentence("the best")
 
 
 def test_a_best_that_never_trades_is_no_skill() -> None:
     flat = run("flat")
     flat = replace(flat, daily=flat.daily * 0)
     found = compared(flat, run("loser", mean=-1))
-    assert found.rows[0].title == "flat" and found.spa_p == 1.0 and found.more_than_luck is False
+    assert found.rows[0].title == "flat" and found.luck.spa_p == 1.0 and found.luck.more_than_luck is False
 
 
 def test_the_search_is_all_that_the_ledger_knows_of_these_days(tmp_path: Path) -> None:
-    assert compared(run("a"), run("b"), store=tmp_path).search == Search(count=2, sharpe_variance=None), "no ledger"
+    assert compared(run("a"), run("b"), store=tmp_path).luck.search == Search(count=2, sharpe_variance=None), (
+        "no ledger"
+    )
     for run_id, market, count in (("grid", BTC, 500), ("other", "real ETHUSDT 5m", 7)):
         trial = Trial(count=count, markets=(market,), test_start="2024-02-01", test_end="2024-03-01")
         record_trial(tmp_path, trial, run_id)
         record_sharpes(tmp_path, [1.0, 3.0], run_id)
-    assert compared(run("a"), run("b"), store=tmp_path).search == Search(count=500, sharpe_variance=2.0)
+    assert compared(run("a"), run("b"), store=tmp_path).luck.search == Search(count=500, sharpe_variance=2.0)
 
 
 def test_what_differs_is_what_was_chosen() -> None:
@@ -174,7 +178,7 @@ def test_what_differs_is_what_was_chosen() -> None:
 @pytest.mark.parametrize(
     ("runs", "problem", "remedy"),
     [
-        ([run("a")], "1 finished runs, where a comparison takes two", "runs="),
+        ([run("a")], "two finished runs or more, not 1", "runs="),
         ([run("a"), run("a")], "names a run twice", "once"),
         (
             [run("a"), run("b", markets=("real ETHUSDT 5m",)), run("c")],
@@ -207,7 +211,7 @@ def test_the_table_has_a_column_a_figure(tmp_path: Path) -> None:
     assert len(pd.read_csv(tmp_path / "runs.csv")) == 2
     stored = json.loads((tmp_path / "compare.json").read_text())
     assert stored["schema"] == 1 and stored["runs"][0]["auc"] == {"value": 0.52, "interval": [0.51, 0.53]}
-    assert stored["conclusion"] == found.conclusion and stored["more_than_luck"] is found.more_than_luck
+    assert stored["conclusion"] == found.conclusion and stored["more_than_luck"] is found.luck.more_than_luck
 
 
 def test_a_day_is_what_the_account_did_in_it() -> None:

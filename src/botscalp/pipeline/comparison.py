@@ -11,16 +11,12 @@ from sklearn.metrics import roc_auc_score
 
 from botscalp.errors import UserError
 from botscalp.pipeline.evidence import Estimate
+from botscalp.pipeline.luck import Luck, luck_of_the_best
 from botscalp.pipeline.stored_run import StoredRun
 from botscalp.pipeline.trials import LEDGER, Search, Trial, search_so_far
 from botscalp.statistics.intervals import auc_difference_interval, cluster_ns_of, mean_interval
-from botscalp.statistics.luck import Deflated, deflated_sharpe
-from botscalp.statistics.search import MINIMUM_DAYS, pbo, spa_p
 from botscalp.times import DAY_NS
 from botscalp.windows import Range
-
-SPA_P_AT_MOST, PBO_AT_MOST, DEFLATED_AT_LEAST = 0.05, 0.2, 0.95
-"""all three have to hold for the best to be more than luck"""
 
 _NO_CHOICE = ("study", "store", "resume", "fail_on", "tracking", "debug", "experiment")
 """keys that change no figure"""
@@ -61,46 +57,14 @@ class Comparison:
     """UTC days that all runs tested on"""
     first_day: str
     last_day: str
-    search: Search
-    """all that was tried on those days, these runs included"""
-    pbo: float | None
-    spa_p: float | None
-    deflated: Deflated | None
-    """the best run's Sharpe ratio of the common days against the search"""
-    undefined: str | None
-    """why pbo, spa_p and deflated, or some of them, are None"""
-
-    @property
-    def more_than_luck(self) -> bool | None:
-        """Whether the best run is; None where it cannot be told."""
-        if self.failures:
-            return False
-        return True if self.undefined is None else None
-
-    @property
-    def failures(self) -> tuple[str, ...]:
-        """What speaks against it, in words."""
-        probability = None if self.deflated is None else self.deflated.probability
-        found = []
-        if self.spa_p is not None and self.spa_p > SPA_P_AT_MOST:
-            found.append(f"SPA p {self.spa_p:.3f} is above {SPA_P_AT_MOST}")
-        if self.pbo is not None and self.pbo > PBO_AT_MOST:
-            found.append(f"PBO {self.pbo:.2f} is above {PBO_AT_MOST}")
-        if probability is not None and probability < DEFLATED_AT_LEAST:
-            found.append(f"deflated Sharpe ratio {probability:.3f} is below {DEFLATED_AT_LEAST}")
-        return tuple(found)
+    luck: Luck
 
     @property
     def conclusion(self) -> str:
-        """Whether the best is more than luck, in one sentence, and what its own verdict was."""
-        best = f"the best of {len(self.rows)} runs, {self.rows[0].title},"
-        if self.failures:
-            found = f"T{best[1:]} is not more than luck: {', '.join(self.failures)}"
-        elif self.undefined is not None:
-            found = f"Whether {best} is more than luck cannot be told: {self.undefined}"
-        else:
-            found = f"T{best[1:]} is more than luck: SPA p, PBO and deflated Sharpe ratio are on the good side"
-        return f"{found}. Its own verdict is {self.rows[0].verdict}."
+        """Whether the best is more than luck, in a sentence, and what its own verdict was."""
+        best = self.rows[0]
+        sentence = self.luck.sentence(f"the best of {len(self.rows)} runs, {best.title},")
+        return f"{sentence} Its own verdict is {best.verdict}."
 
 
 def compare_runs(runs: Sequence[StoredRun], *, store: Path, seed: int, key: str, value: object) -> Comparison:
@@ -117,49 +81,27 @@ def compare_runs(runs: Sequence[StoredRun], *, store: Path, seed: int, key: str,
     _check(runs, key, value)
     days = _common_days(runs)
     if not len(days):
-        spans = "; ".join(
-            f"{run.title} {run.daily.index[0]:%Y-%m-%d} .. {run.daily.index[-1]:%Y-%m-%d}" for run in runs
-        )
-        raise UserError(
-            key, value, f"no day that all runs tested on: {spans}", "name runs whose tests overlap: runs=[...]"
-        )
-    daily_pnl = {run.id: float(run.daily.loc[days, "pnl_quote"].mean()) for run in runs}
-    runs = sorted(runs, key=lambda run: daily_pnl[run.id], reverse=True)
-    differs = _differences_of_configs([run.config for run in runs])
-    rows = [
-        _row(run, runs[0], days, differs=differing, daily_pnl=daily_pnl[run.id])
-        for run, differing in zip(runs, differs, strict=True)
-    ]
+        spans = "; ".join(f"{run.title} {' .. '.join(_ends(run.daily.index))}" for run in runs)
+        problem = f"no day that all runs tested on: {spans}"
+        raise UserError(key, value, problem, "name runs whose tests overlap: runs=[...]")
+    runs = sorted(runs, key=lambda run: _daily_pnl(run, days), reverse=True)
+    differs = _differences([run.config for run in runs])
     returns = np.column_stack([run.daily.loc[days, "return"].to_numpy() for run in runs])
-    search = _search(runs, days, store)
-    enough = len(days) >= MINIMUM_DAYS
-    deflated = (
-        deflated_sharpe(returns[:, 0], trials=search.count, sharpe_variance=search.sharpe_variance) if enough else None
-    )
-    p = spa_p(returns, seed=seed) if enough else None
-    undefined = None
-    if not enough:
-        undefined = f"{len(days)} days in common, and it takes {MINIMUM_DAYS}"
-    elif deflated is None:
-        undefined = "the best run never trades, or its returns are too wild for a Sharpe ratio"
+    first_day, last_day = _ends(days)
     return Comparison(
-        rows=tuple(rows),
+        rows=tuple(_row(run, runs[0], days, found) for run, found in zip(runs, differs, strict=True)),
         markets=tuple(sorted(runs[0].markets)),
         days=len(days),
-        first_day=f"{days[0]:%Y-%m-%d}",
-        last_day=f"{days[-1]:%Y-%m-%d}",
-        search=search,
-        pbo=pbo(returns) if enough else None,
-        spa_p=p,
-        deflated=deflated,
-        undefined=undefined,
+        first_day=first_day,
+        last_day=last_day,
+        luck=luck_of_the_best(returns, _search(runs, days, store), seed=seed),
     )
 
 
 def _check(runs: Sequence[StoredRun], key: str, value: object) -> None:
     if len(runs) < 2:
         remedy = "finish a second one (a sweep is `train -m`), or name them: runs=[...]"
-        raise UserError(key, value, f"{len(runs)} finished runs, where a comparison takes two", remedy)
+        raise UserError(key, value, f"a comparison takes two finished runs or more, not {len(runs)}", remedy)
     ids = [run.id for run in runs]
     if len(set(ids)) < len(ids):
         raise UserError(key, value, "names a run twice", "name each run once")
@@ -180,6 +122,14 @@ def _common_days(runs: Sequence[StoredRun]) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(days)
 
 
+def _ends(days: pd.Index) -> tuple[str, str]:
+    return f"{days[0]:%Y-%m-%d}", f"{days[-1]:%Y-%m-%d}"
+
+
+def _daily_pnl(run: StoredRun, days: pd.DatetimeIndex) -> float:
+    return float(run.daily.loc[days, "pnl_quote"].mean())
+
+
 def _search(runs: Sequence[StoredRun], days: pd.DatetimeIndex, store: Path) -> Search:
     """What the ledger counts on these days: these runs at the least, which may come from elsewhere."""
     if not (store / LEDGER).is_file():
@@ -190,7 +140,7 @@ def _search(runs: Sequence[StoredRun], days: pd.DatetimeIndex, store: Path) -> S
     return Search(count=max(found.count, len(runs)), sharpe_variance=found.sharpe_variance)
 
 
-def _row(run: StoredRun, best: StoredRun, days: pd.DatetimeIndex, *, differs: dict[str, str], daily_pnl: float) -> Row:
+def _row(run: StoredRun, best: StoredRun, days: pd.DatetimeIndex, differs: dict[str, str]) -> Row:
     metrics, backtest, intervals = (run.summary[name] for name in ("metrics", "backtest", "intervals"))
     auc_less_best, daily_pnl_less_best = (
         (Estimate(None, None), Estimate(None, None)) if run is best else _less(run, best, days)
@@ -206,7 +156,7 @@ def _row(run: StoredRun, best: StoredRun, days: pd.DatetimeIndex, *, differs: di
         sharpe=Estimate(backtest["sharpe"], intervals["backtest"]["sharpe"]),
         net_pnl=backtest["net_pnl"],
         verdict=run.summary["verdict"]["outcome"],
-        daily_pnl=daily_pnl,
+        daily_pnl=_daily_pnl(run, days),
         auc_less_best=auc_less_best,
         daily_pnl_less_best=daily_pnl_less_best,
     )
@@ -231,7 +181,7 @@ def _ns(times: pd.DatetimeIndex) -> np.ndarray[Any, np.dtype[np.int64]]:
     return times.as_unit("ns").asi8
 
 
-def _differences_of_configs(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
+def _differences(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Of each config the keys whose values are not equal in all that have them; an option's own keys say nothing of others."""
     flat = [dict(_flat(config)) for config in configs]
     keys = dict.fromkeys(key for one in flat for key in one if key.partition(".")[0] not in _NO_CHOICE)

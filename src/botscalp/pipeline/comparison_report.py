@@ -10,6 +10,7 @@ import pandas as pd
 
 from botscalp.pipeline.comparison import Comparison, Row
 from botscalp.pipeline.evidence import Estimate
+from botscalp.pipeline.luck import Luck
 
 SCHEMA = 1
 
@@ -22,7 +23,7 @@ def write_comparison(folder: Path, comparison: Comparison) -> None:
     table.to_csv(folder / "runs.csv", index=False)
     found = asdict(comparison)
     runs = found.pop("rows")
-    found |= {"more_than_luck": comparison.more_than_luck, "conclusion": comparison.conclusion}
+    found |= {"more_than_luck": comparison.luck.more_than_luck, "conclusion": comparison.conclusion}
     (folder / "compare.json").write_text(
         json.dumps({"schema": SCHEMA, **found, "runs": runs}, indent=1, allow_nan=False)
     )
@@ -49,23 +50,20 @@ def lines(comparison: Comparison) -> Iterator[str]:
     ]
     yield pd.DataFrame(less, index=range(2, len(rows) + 1)).to_string()
     yield ""
-    yield from _luck(comparison)
+    yield from _luck(comparison.luck)
     yield ""
     yield comparison.conclusion
 
 
-def _luck(comparison: Comparison) -> Iterator[str]:
-    if comparison.undefined is not None:
-        yield f"undefined: {comparison.undefined}"
-    if comparison.spa_p is not None:
-        yield f"SPA p    {comparison.spa_p:.3f}  the probability of so good a best if no run were better than staying flat"
-    if comparison.pbo is not None:
-        yield f"PBO      {comparison.pbo:.3f}  the share of halvings of the days whose best on one half is below the median on the other"
-    if comparison.deflated is not None:
-        deflated = comparison.deflated
+def _luck(luck: Luck) -> Iterator[str]:
+    if luck.spa_p is not None:
+        yield f"SPA p    {luck.spa_p:.3f}  the probability of so good a best if no run were better than staying flat"
+    if luck.pbo is not None:
+        yield f"PBO      {luck.pbo:.3f}  the share of halvings of the days whose best on one half is below the median on the other"
+    if luck.deflated is not None:
         yield (
-            f"deflated {deflated.probability:.3f}  the probability that the best's true Sharpe ratio is above "
-            f"{deflated.expected_best_sharpe:.2f}, which the best of the {comparison.search.count:,} settings that were tried "
+            f"deflated {luck.deflated.probability:.3f}  the probability that the best's true Sharpe ratio is above "
+            f"{luck.deflated.expected_best_sharpe:.2f}, which the best of the {luck.search.count:,} settings that were tried "
             "on these days would show without skill"
         )
 
