@@ -148,6 +148,7 @@ def test_a_best_that_never_trades_is_no_skill() -> None:
     flat = run("flat")
     flat = replace(flat, daily=flat.daily * 0)
     found = compared(flat, run("loser", mean=-1))
+    assert any(line.startswith("SPA p    1.000") for line in lines(found))
     assert found.rows[0].title == "flat" and found.luck.spa_p == 1.0 and found.luck.more_than_luck is False
 
 
@@ -188,7 +189,7 @@ def test_what_differs_is_what_was_chosen() -> None:
         (
             [run("a"), run("b", markets=(BTC, "real ETHUSDT 5m"))],
             "1 on real BTCUSDT 5m, real ETHUSDT 5m",
-            "runs=[id-a]",
+            "runs=[...]",
         ),
         ([run("a"), run("b", start="2024-06-01")], "b 2024-06-01 .. 2024-09-08", "overlap"),
     ],

@@ -21,6 +21,7 @@ from botscalp.pipeline.tracking import (
     NewRun,
     NoTracking,
     TrackedWindow,
+    finished_runs,
     open_store,
 )
 from botscalp.pipeline.trials import Search, Trial
@@ -261,6 +262,28 @@ def test_a_run_that_failed_and_one_that_was_deleted_stay_trials(tmp_path: Path) 
         client.delete_run(run.info.run_id)
     with MlflowTracking().run(begun(tmp_path)) as run:
         assert run.search([1.0]) == Search(count=2, sharpe_variance=None)
+
+
+def test_a_study_s_finished_runs_are_those_that_were_trained(tmp_path: Path) -> None:
+    """One that failed, one that traded stored predictions again, and one of another study are none of them."""
+    files = tmp_path / "files"
+    files.mkdir()
+    for name, tags, study in (
+        ("first", {}, "s"),
+        ("grid", {"kind": "grid"}, "s"),
+        ("other", {}, "t"),
+        ("last", {}, "s"),
+    ):
+        (files / "name").write_text(name)
+        with MlflowTracking().run(replace(begun(tmp_path, tags=tags), study=study)) as run:
+            run.log_result({}, {}, files)
+    with pytest.raises(ValueError), MlflowTracking().run(begun(tmp_path)):
+        raise ValueError("bug")
+    assert [(folder / "name").read_text() for folder in finished_runs(tmp_path, "s")] == ["first", "last"]
+    for store, study, problem in ((tmp_path, "u", "no such study"), (files, "s", "no runs are tracked")):
+        with pytest.raises(UserError, match=problem):
+            finished_runs(store, study)
+    assert not (files / "mlflow.db").exists()
 
 
 def test_nothing_is_recorded_without_tracking(tmp_path: Path) -> None:

@@ -111,8 +111,10 @@ def _check(runs: Sequence[StoredRun], key: str, value: object) -> None:
     if len(groups) > 1:
         markets = "; ".join(f"{len(found)} on {', '.join(sorted(names))}" for names, found in groups.items())
         largest = max(groups.values(), key=len)
-        remedy = f"name runs on one market, such as runs=[{','.join(largest)}]"
-        raise UserError(key, value, f"runs on other bars cannot be compared: {markets}", remedy)
+        such = f"[{','.join(largest)}]" if len(largest) > 1 else "[...]"
+        raise UserError(
+            key, value, f"runs on other bars cannot be compared: {markets}", f"name runs on the same bars: runs={such}"
+        )
 
 
 def _common_days(runs: Sequence[StoredRun]) -> pd.DatetimeIndex:

@@ -39,7 +39,7 @@ def lines(comparison: Comparison) -> Iterator[str]:
     yield ""
     yield pd.DataFrame([_shown(row) for row in rows], index=range(1, len(rows) + 1)).to_string()
     yield ""
-    yield f"less {rows[0].title}, the best, on the same rows and days"
+    yield f"less run 1, {rows[0].title}, on the same rows and days"
     less = [
         {
             "": row.title,
@@ -50,8 +50,8 @@ def lines(comparison: Comparison) -> Iterator[str]:
     ]
     yield pd.DataFrame(less, index=range(2, len(rows) + 1)).to_string()
     yield ""
-    yield from _luck(comparison.luck)
-    yield ""
+    if measures := list(_luck(comparison.luck)):
+        yield from (*measures, "")
     yield comparison.conclusion
 
 
