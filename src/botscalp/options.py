@@ -55,8 +55,9 @@ def checked(kind: type, values: Mapping[str, Any], key: str = "") -> Any:
             raise cause from None
         name = str(first["loc"][0]) if first["loc"] else ""
         value = values.get(name, "nothing")
-        if isinstance(value, Mapping) and len(first["loc"]) > 1 and first["loc"][1] in value:
-            name, value = f"{name}.{first['loc'][1]}", value[first["loc"][1]]
+        for part in first["loc"][1:]:
+            if isinstance(value, Mapping) and isinstance(part, str):
+                name, value = f"{name}.{part}", value.get(part, "nothing")
         remedy = f"see conf/{key}/ for a valid value" if key else "see conf/train.yaml for a valid value"
         if first["type"] in ("tuple_type", "list_type"):
             remedy = f"write a list: {prefix}{name}=[{value}]"

@@ -63,6 +63,7 @@ def rescore(cfg: DictConfig) -> None:
         run_folder=source_folder,
         predictions=request.predictions or _stored(source_folder),
         study=request.study,
+        seed=request.seed,
         store=request.store,
         overrides=typed,
     )

@@ -62,8 +62,9 @@ def test_runs_of_other_kinds_fit_it(overrides: tuple[str, ...], tmp_path: Path) 
 
 
 def test_a_missing_or_an_additional_key_is_noticed_at_every_level(finished: Run) -> None:
-    free = {("baselines",), ("intervals", "auc_gain")}
-    optional = {(("baselines",), "linear"), (("intervals", "auc_gain"), "linear")}
+    gains = {("baselines", name, "gains") for name in ("linear", "previous_sign")}
+    optional = {(("baselines",), "linear")} | {(path, key) for path in gains for key in ("auc", "log_loss")}
+    free = {("baselines",), *(("baselines", name, "gains") for name in finished.summary["baselines"])}
     checked = 0
     for path, node in objects(finished.summary):
         for key in node:

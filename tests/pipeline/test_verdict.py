@@ -10,10 +10,15 @@ from runs import composed_plainly, walk
 
 from botscalp.backtest.anatomy import Anatomy, DayFigures, Drawdown, TradeFigures
 from botscalp.backtest.performance import Summary
-from botscalp.pipeline.evidence import Estimate, Evidence
-from botscalp.pipeline.rules import Rule, above, beyond, decide
+from botscalp.errors import UserError
+from botscalp.pipeline.evidence.calibration import Calibrated
+from botscalp.pipeline.evidence.estimates import Estimate
+from botscalp.pipeline.evidence.periods import OldRule, Periods
+from botscalp.pipeline.evidence.trading import AtCosts
+from botscalp.pipeline.evidence.weigh import Evidence
+from botscalp.pipeline.rules import Override, Rule, above, beyond, decide, verdict_tags
 from botscalp.pipeline.trials import Search
-from botscalp.pipeline.verdict import Thresholds, judge
+from botscalp.pipeline.verdict import LIGHT, NAMES, RULES, SENTINELS, Thresholds, judge
 from botscalp.statistics.luck import Deflated
 
 THRESHOLDS: Thresholds = composed_plainly().verdict
@@ -47,8 +52,6 @@ HONEST_BACKTEST = Summary(
     max_drawdown=-0.02,
     max_drawdown_quote=-200.0,
     sharpe=2.0,
-    sharpe_low=0.4,
-    sharpe_high=3.6,
     sharpe_undefined=None,
     days=360,
 )
@@ -58,6 +61,17 @@ HONEST_ANATOMY = Anatomy(  # no rule weighs it
     days=DayFigures(),
     exposure=0.5,
     turnover_per_day=2.0,
+)
+HONEST_CALIBRATION = Calibrated(
+    ece_apart=0.004,
+    ece_null_band=(0.002, 0.009),
+    squared_error=Estimate(1e-5, (0.0, 1e-4)),
+    brier_parts=None,
+    reliability=[],
+    reliability_raw=[],
+)
+HONEST_PERIODS = Periods(  # no rule weighs them
+    by_name={}, losses={}, old_rule=OldRule(line=0.52, win_rate=0.51, says_overfitting=True, power=0.4, trades_needed=1)
 )
 # Every rule passes and no sentinel fires.
 HONEST = Evidence(
@@ -73,18 +87,25 @@ HONEST = Evidence(
         "val/auc_decay": Estimate(-0.005, (-0.015, 0.005)),
         "backtest/mean_net_bps": Estimate(2.5, (1.0, 4.0)),
         "backtest/mean_gross_bps": Estimate(15.0, (13.0, 17.0)),
-        "backtest/mean_net_bps_double_costs": Estimate(1.5, (0.2, 2.8)),
+        "costs_x2/mean_net_bps": Estimate(1.5, (0.2, 2.8)),
         "backtest/win_rate": Estimate(0.51, (0.49, 0.53)),
         "backtest/sharpe": Estimate(2.0, (0.4, 3.6)),
         "backtest/last_bars_excess_bps": Estimate(5.0, (-25.0, 35.0)),
         "auc_gain/linear": Estimate(0.01, (0.004, 0.016)),
+        "auc_gain/previous_sign": Estimate(0.03, (0.024, 0.036)),
+        "pnl_gain/flat": Estimate(0.8, (0.2, 1.4)),
+        "pnl_gain/linear": Estimate(0.9, (0.3, 1.5)),
     },
     backtest=HONEST_BACKTEST,
     anatomy=HONEST_ANATOMY,
-    baseline_metrics={"linear": HONEST_METRICS},
+    costs=[],
+    best_baseline="flat",
+    baseline_metrics={"linear": HONEST_METRICS, "previous_sign": HONEST_METRICS},
     baseline_backtests={"linear": HONEST_BACKTEST, "buy_and_hold": HONEST_BACKTEST},
     share_up=0.5,
-    ece_band=(0.002, 0.009),
+    calibration=HONEST_CALIBRATION,
+    periods=HONEST_PERIODS,
+    regimes=[],
     histogram=([0.0, 1.0], [20_000]),
     auc_attainable=None,
     search=Search(count=1, sharpe_variance=None),
@@ -97,9 +118,11 @@ RULE_OF = {
     "test/brier_skill": "brier_skill",
     "val/auc_decay": "decay",
     "backtest/mean_net_bps": "mean_net_bps",
-    "backtest/mean_net_bps_double_costs": "mean_net_bps_at_double_costs",
+    "costs_x2/mean_net_bps": "mean_net_bps_at_double_costs",
     "backtest/sharpe": "sharpe",
     "auc_gain/linear": "beats_linear",
+    "auc_gain/previous_sign": "beats_previous_sign",
+    "pnl_gain/flat": "beats_best_baseline",
 }
 LINE_OF = {"test/auc": 0.5, "val/auc_decay": -0.02}
 
@@ -161,7 +184,7 @@ def test_a_figure_without_interval_decides_nothing(name: str, value: float | Non
 
 
 def test_every_rule_is_in_the_table_above() -> None:
-    weighed = set(rules_of(HONEST)) - set(SENTINELS)
+    weighed = set(rules_of(HONEST)) - set(PLANTED)
     assert weighed == {*RULE_OF.values(), "real_data", "tracked", "enough_trades"}
 
 
@@ -216,24 +239,25 @@ def test_the_sharpe_ratio_decides_nothing_before_sixty_days() -> None:
 
 def test_the_baseline_itself_has_nothing_to_beat() -> None:
     estimates = {name: estimate for name, estimate in HONEST.estimates.items() if name != "auc_gain/linear"}
-    evidence = changed(estimates=estimates, baseline_metrics={})
-    assert rules_of(evidence)["beats_linear"].result == "undecided"
+    evidence = changed(estimates=estimates, baseline_metrics={"previous_sign": HONEST_METRICS})
+    rule = rules_of(evidence)["beats_linear"]
+    assert rule.result == "undecided" and "is the linear baseline itself" in rule.words
     assert outcome_of(evidence) == "INCONCLUSIVE"
 
 
-SENTINELS = {
+PLANTED = {
     "auc_too_high": changed(window_aucs=[Estimate(0.56, (0.53, 0.59)), Estimate(0.70, (0.651, 0.75))]),
     "accuracy_too_high": estimated("test/accuracy", 0.62, (0.601, 0.64)),
-    "ece_too_small": changed(metrics={**HONEST_METRICS, "ece": 0.0019}),
+    "ece_too_small": changed(calibration=replace(HONEST_CALIBRATION, ece_apart=0.0019)),
     "sharpe_too_high": estimated("backtest/sharpe", 8.0, (6.1, 9.9)),
     "probabilities_saturated": changed(saturated_and_right=0.011),
     "profit_in_last_bars": estimated("backtest/last_bars_excess_bps", 60.0, (0.1, 120.0)),
 }
 
 
-@pytest.mark.parametrize("name", SENTINELS)
+@pytest.mark.parametrize("name", PLANTED)
 def test_a_sentinel_fires_on_what_it_is_there_for(name: str) -> None:
-    verdict = judge(SENTINELS[name], THRESHOLDS, real=True, tracked=True)
+    verdict = judge(PLANTED[name], THRESHOLDS, real=True, tracked=True)
     assert verdict.outcome == "SUSPICIOUS"
     assert [rule.name for rule in verdict.reasons()] == [name]
 
@@ -248,9 +272,9 @@ def test_a_sentinel_fires_on_what_it_is_there_for(name: str) -> None:
         estimated("test/accuracy", 0.61, (0.60, 0.62)),
         replace(estimated("test/accuracy", 0.62, (0.61, 0.63)), share_up=0.52),  # always "up" is right in 0.52
         replace(estimated("test/accuracy", 0.62, (0.61, 0.63)), share_up=0.48),
-        changed(metrics={**HONEST_METRICS, "ece": 0.002}),
-        changed(metrics={**HONEST_METRICS, "ece": 0.02}),  # miscalibrated is another matter
-        changed(ece_band=None),
+        changed(calibration=replace(HONEST_CALIBRATION, ece_apart=0.002)),
+        changed(calibration=replace(HONEST_CALIBRATION, ece_apart=0.02)),  # miscalibrated is another matter
+        changed(calibration=replace(HONEST_CALIBRATION, ece_null_band=None)),
         estimated("backtest/sharpe", 8.0, (6.0, 10.0)),
         changed(saturated_and_right=0.01),
         estimated("backtest/last_bars_excess_bps", 60.0, (0.0, 120.0)),
@@ -259,12 +283,12 @@ def test_a_sentinel_fires_on_what_it_is_there_for(name: str) -> None:
     ids=lambda _: "",
 )
 def test_sentinels_stay_clear_up_to_their_lines(evidence: Evidence) -> None:
-    assert {rule.result for rule in rules_of(evidence).values() if rule.name in SENTINELS} == {"clear"}
+    assert {rule.result for rule in rules_of(evidence).values() if rule.name in PLANTED} == {"clear"}
     assert outcome_of(evidence) != "SUSPICIOUS"
 
 
 def test_every_sentinel_is_in_the_table_above() -> None:
-    assert {rule.name for rule in rules_of(HONEST).values() if rule.result in ("fired", "clear")} == set(SENTINELS)
+    assert {rule.name for rule in rules_of(HONEST).values() if rule.result in ("fired", "clear")} == set(PLANTED)
 
 
 def rule(result: Any) -> Rule:
@@ -347,3 +371,76 @@ def test_a_sharpe_ratio_has_to_beat_the_best_of_its_search(trials: int, best: fl
 def test_without_a_ledger_the_search_is_said_to_be_unknown() -> None:
     rule = rules_of(replace(HONEST, search=None, deflated=None))["sharpe"]
     assert "is not known" in rule.words and rule.threshold == 0.0
+
+
+def test_the_best_baseline_is_the_one_to_beat_and_is_named() -> None:
+    behind = changed(
+        best_baseline="linear",
+        estimates={**HONEST.estimates, "pnl_gain/linear": Estimate(-0.4, (-0.7, -0.1))},
+    )
+    rule = rules_of(behind)["beats_best_baseline"]
+    assert (rule.result, rule.value) == ("fail", -0.4) and "earned most, linear" in rule.words
+    assert outcome_of(behind) == "REJECTED"
+
+
+def test_the_names_of_rules_are_known_before_a_run() -> None:
+    given = {rule.name for rule in judge(HONEST, THRESHOLDS, real=True, tracked=True).rules}
+    assert given | set(LIGHT) == set(NAMES) and len(set(NAMES)) == len(NAMES)
+    assert {line.name for line in (*RULES, *SENTINELS)} < set(NAMES)
+
+
+def overridden(name: str) -> Thresholds:
+    return replace(THRESHOLDS, overrides={name: Override(by="Ada", reason="a drill on simulated bars")})
+
+
+def test_an_override_sets_a_rule_aside_and_stays_on_record() -> None:
+    assert outcome_of(HONEST, real=False) == "INCONCLUSIVE"
+    verdict = judge(HONEST, overridden("real_data"), real=False, tracked=True)
+    assert verdict.outcome == "CANDIDATE"
+    (rule,) = [rule for rule in verdict.rules if rule.result == "overridden"]
+    assert rule.name == "real_data" and rule.words.endswith(
+        "(undecided, overridden by Ada: a drill on simulated bars)"
+    )
+    assert verdict_tags(verdict)["verdict.overridden"] == "real_data"
+    assert "verdict.overridden" not in verdict_tags(judge(HONEST, THRESHOLDS, real=True, tracked=True))
+
+
+def test_an_overridden_sentinel_keeps_its_figure() -> None:
+    verdict = judge(PLANTED["sharpe_too_high"], overridden("sharpe_too_high"), real=True, tracked=True)
+    (rule,) = [rule for rule in verdict.rules if rule.result == "overridden"]
+    assert (rule.value, rule.low) == (8.0, 6.1) and verdict.outcome == "CANDIDATE"
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("+verdict.overrides.real_dta={by: Ada, reason: drill}", "real_data"),
+        ("+verdict.overrides.real_data={by: Ada}", "reason"),
+        ("+verdict.overrides.real_data={by: Ada, reason: ''}", "reason"),
+    ],
+)
+def test_an_override_needs_a_rule_a_name_and_a_reason(word: str, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        composed_plainly(word)
+
+
+def test_an_override_of_the_command_line_reaches_the_thresholds() -> None:
+    word = "+verdict.overrides.real_data={by: Ada, reason: a drill}"
+    assert composed_plainly(word).verdict.overrides == {"real_data": Override(by="Ada", reason="a drill")}
+
+
+def test_at_other_costs_their_own_figures_are_judged() -> None:
+    """The run earns; at three times the costs it does not."""
+    figures = {"mean_net_bps": (-3.0, -1.0), "sharpe": (-4.0, -1.0)}
+    dear = AtCosts(
+        name="costs_x3",
+        summary=replace(HONEST_BACKTEST, net_pnl=-200.0),
+        estimates={f"backtest/{name}": Estimate(sum(ends) / 2, ends) for name, ends in figures.items()}
+        | {"pnl_gain/flat": Estimate(-0.5, (-1.0, -0.1))},
+        best_baseline="flat",
+        deflated=Deflated(expected_best_sharpe=0.0, probability=0.0),
+    )
+    evidence = changed(costs=[dear])
+    failed = [rule.name for rule in judge(evidence.at(dear), THRESHOLDS, real=True, tracked=True).reasons()]
+    assert failed == ["mean_net_bps", "mean_net_bps_at_double_costs", "sharpe", "beats_best_baseline"]
+    assert outcome_of(evidence) == "CANDIDATE"

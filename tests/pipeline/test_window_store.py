@@ -41,6 +41,7 @@ def fitted_window(seed: int = 0) -> FittedWindow:
         weights={"output.weight": torch.tensor(rng.normal(size=(1, 9)), dtype=torch.float32), "b": torch.tensor([0.1])},
         scaler=Scaler(rng.normal(size=9), rng.uniform(0.1, 2, 9)),
         calibrator=LogOddsMap(1 / 3, 1 / 3, -0.1),
+        train=forecast(rng, 70),
         calibration=forecast(rng, 50),
         test=forecast(rng, 100),
         base_rate=1 / 7,
@@ -58,7 +59,7 @@ def assert_equal(a: FittedWindow, b: FittedWindow) -> None:
     """Every field, to the last bit."""
     assert a.weights.keys() == b.weights.keys()
     assert all(bits(a.weights[name].numpy()) == bits(b.weights[name].numpy()) for name in a.weights)
-    for one, other in ((a.calibration, b.calibration), (a.test, b.test)):
+    for one, other in ((a.train, b.train), (a.calibration, b.calibration), (a.test, b.test)):
         assert all(bits(getattr(one, name)) == bits(getattr(other, name)) for name in vars(one))
     assert a.scaler.as_dict() == b.scaler.as_dict() and a.calibrator == b.calibrator
     plain = ("base_rate", "history", "n_train", "n_validation", "samples", "fit_s", "predict_s", "device")
@@ -84,7 +85,7 @@ def test_nothing_in_it_needs_unpickling(tmp_path: Path) -> None:
     store = WindowStore(tmp_path / "windows")
     store.save(KEY, fitted_window(), DESCRIPTION)
     assert sorted(path.name for path in store.folder(KEY).iterdir()) == [
-        *("calibration.parquet", "model.json", "test.parquet", "weights.safetensors"),
+        *("calibration.parquet", "model.json", "test.parquet", "train.parquet", "weights.safetensors"),
     ]
     contents = {path.name: path.read_bytes() for path in store.folder(KEY).iterdir()}
     assert contents["calibration.parquet"][:4] == contents["test.parquet"][:4] == b"PAR1"

@@ -48,9 +48,6 @@ class Summary:
     """deepest fall below the running peak in money; its peak may be another"""
     sharpe: float | None
     """annualised, from equity at the end of each UTC day"""
-    sharpe_low: float | None
-    sharpe_high: float | None
-    """ends of its 95 % interval"""
     sharpe_undefined: str | None
     """why there is no Sharpe ratio"""
     days: int
@@ -67,7 +64,7 @@ def summarize(trades: "Trades", close_time_ns: Int64, equity_quote: Float64, cap
     total = dict(zip(TOTALS.names or (), totals[0].item(), strict=True))
     count = total["trades"]
     daily_returns = utc_day_returns(close_time_ns, equity_quote, capital_quote)
-    sharpe, low, high, undefined = sharpe_ratio(daily_returns)
+    sharpe, undefined = sharpe_ratio(daily_returns)
     fraction, money = max_drawdown(equity_quote, capital_quote)
     return Summary(
         trades=count,
@@ -88,8 +85,6 @@ def summarize(trades: "Trades", close_time_ns: Int64, equity_quote: Float64, cap
         max_drawdown=fraction,
         max_drawdown_quote=money,
         sharpe=sharpe,
-        sharpe_low=low,
-        sharpe_high=high,
         sharpe_undefined=undefined,
         days=len(daily_returns),
     )
@@ -143,27 +138,19 @@ def utc_day_pnl(close_time_ns: Int64, equity_quote: Float64, capital_quote: floa
     return pnl_quote
 
 
-def sharpe_ratio(daily_returns: Float64) -> tuple[float | None, float | None, float | None, str | None]:
-    """Annualised Sharpe ratio S at no risk-free rate, its 95 % interval, and else the reason why there is none.
+def sharpe_ratio(daily_returns: Float64) -> tuple[float | None, str | None]:
+    """Annualised Sharpe ratio at no risk-free rate, or else the reason why there is none.
 
-    The interval is S +- 1.96 sqrt((1 + S^2 / (2 * 365)) * 365 / days), after Lo (2002) for independent returns:
-    a week of anything spans +-14, so fewer than 30 days give no figure.
+    A week of anything annualises to +-14, so fewer than 30 days give no figure.
     """
     from botscalp.backtest.performance_kernel import day_figures_nb
 
     days = len(daily_returns)
     if days < MIN_SHARPE_DAYS:
-        return None, None, None, f"n/a ({days} days < {MIN_SHARPE_DAYS})"
+        return None, f"n/a ({days} days < {MIN_SHARPE_DAYS})"
     mean, deviation, lost = day_figures_nb(daily_returns)
     if lost:
-        return None, None, None, "n/a (the account is lost)"
+        return None, "n/a (the account is lost)"
     if deviation == 0.0:
-        return None, None, None, "n/a (equity never moves)"
-    sharpe = float(mean / deviation * np.sqrt(DAYS_PER_YEAR))
-    half_width = float(sharpe_half_width(sharpe, days))
-    return sharpe, sharpe - half_width, sharpe + half_width, None
-
-
-def sharpe_half_width(sharpe: float | Float64, days: int) -> float | Float64:
-    """Half of the 95 % interval round a Sharpe ratio."""
-    return 1.96 * np.sqrt((1 + sharpe * sharpe / (2 * DAYS_PER_YEAR)) * DAYS_PER_YEAR / days)
+        return None, "n/a (equity never moves)"
+    return float(mean / deviation * np.sqrt(DAYS_PER_YEAR)), None

@@ -13,7 +13,6 @@ from botscalp.backtest.engine import Columns, brackets_of, rows_at
 from botscalp.backtest.performance import (
     MIN_SHARPE_DAYS,
     midnight_rows,
-    sharpe_half_width,
 )
 from botscalp.backtest.result import PredictedBars
 from botscalp.backtest.settings import BPS, Backtest
@@ -210,7 +209,6 @@ def _figures(total: NDArray[np.void], capital: Float64, days: int) -> dict[str, 
         sharpe = total["day_mean"] / total["day_deviation"] * np.sqrt(DAYS_PER_YEAR)
         defined = (days >= MIN_SHARPE_DAYS) & (total["days_lost"] == 0) & (total["day_deviation"] > 0)
         sharpe = np.where(defined, sharpe, np.nan)
-        half_width = sharpe_half_width(sharpe, days)
         return {
             "trades": trades,
             "win_rate": wins / trades,
@@ -230,7 +228,5 @@ def _figures(total: NDArray[np.void], capital: Float64, days: int) -> dict[str, 
             "max_drawdown": total["drawdown"],
             "max_drawdown_quote": total["drawdown_quote"],
             "sharpe": sharpe,
-            "sharpe_low": sharpe - half_width,
-            "sharpe_high": sharpe + half_width,
             "days": np.full(len(total), days),
         }

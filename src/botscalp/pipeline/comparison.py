@@ -7,14 +7,15 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
 
 from botscalp.errors import UserError
-from botscalp.pipeline.evidence import Estimate
+from botscalp.pipeline.evidence.estimates import Estimate
 from botscalp.pipeline.luck import Luck, luck_of_the_best
 from botscalp.pipeline.stored_run import StoredRun
 from botscalp.pipeline.trials import LEDGER, Search, Trial, search_so_far
-from botscalp.statistics.intervals import auc_difference_interval, cluster_ns_of, mean_interval
+from botscalp.statistics import figures
+from botscalp.statistics.bootstrap import Resampling
+from botscalp.statistics.figures import Figure
 from botscalp.times import DAY_NS
 from botscalp.windows import Range
 
@@ -89,7 +90,7 @@ def compare_runs(runs: Sequence[StoredRun], *, store: Path, seed: int, key: str,
     returns = np.column_stack([run.daily.loc[days, "return"].to_numpy() for run in runs])
     first_day, last_day = _ends(days)
     return Comparison(
-        rows=tuple(_row(run, runs[0], days, found) for run, found in zip(runs, differs, strict=True)),
+        rows=tuple(_row(run, runs[0], days, found, seed) for run, found in zip(runs, differs, strict=True)),
         markets=tuple(sorted(runs[0].markets)),
         days=len(days),
         first_day=first_day,
@@ -142,10 +143,10 @@ def _search(runs: Sequence[StoredRun], days: pd.DatetimeIndex, store: Path) -> S
     return Search(count=max(found.count, len(runs)), sharpe_variance=found.sharpe_variance)
 
 
-def _row(run: StoredRun, best: StoredRun, days: pd.DatetimeIndex, differs: dict[str, str]) -> Row:
+def _row(run: StoredRun, best: StoredRun, days: pd.DatetimeIndex, differs: dict[str, str], seed: int) -> Row:
     metrics, backtest, intervals = (run.summary[name] for name in ("metrics", "backtest", "intervals"))
     auc_less_best, daily_pnl_less_best = (
-        (Estimate(None, None), Estimate(None, None)) if run is best else _less(run, best, days)
+        (Estimate(None, None), Estimate(None, None)) if run is best else _less(run, best, days, seed)
     )
     return Row(
         title=run.title,
@@ -164,19 +165,28 @@ def _row(run: StoredRun, best: StoredRun, days: pd.DatetimeIndex, differs: dict[
     )
 
 
-def _less(run: StoredRun, best: StoredRun, days: pd.DatetimeIndex) -> tuple[Estimate, Estimate]:
-    """AUC and mean daily net PnL of the run less the best one's: all paired intervals are made here."""
-    cluster_ns = cluster_ns_of(max(run.span_ns, best.span_ns))
+def _less(run: StoredRun, best: StoredRun, days: pd.DatetimeIndex, seed: int) -> tuple[Estimate, Estimate]:
+    """AUC and mean daily net PnL of the run less the best one's."""
     pnl = (run.daily.loc[days, "pnl_quote"] - best.daily.loc[days, "pnl_quote"]).to_numpy()
-    daily_pnl = Estimate(float(pnl.mean()), mean_interval(pnl, _ns(days), cluster_ns))
+    daily_pnl = _alone(figures.mean(pnl, _ns(days)), cell_ns=DAY_NS, span_ns=0, seed=seed)
     both = run.labelled.merge(best.labelled, on=["symbol", "open_time"], suffixes=("", "_best"))
     label = both["label"].to_numpy()
     if not len(both) or (label != both["label_best"].to_numpy()).any() or label.min() == label.max():
         return Estimate(None, None), daily_pnl
     p, p_best = both["p"].to_numpy(), both["p_best"].to_numpy()
     time_ns = _ns(pd.DatetimeIndex(both.index.get_level_values("open_time")))
-    auc = float(roc_auc_score(label, p) - roc_auc_score(label, p_best))
-    return Estimate(auc, auc_difference_interval(p, p_best, label, time_ns, cluster_ns)), daily_pnl
+    auc, auc_best = figures.auc(p, label, time_ns), figures.auc(p_best, label, time_ns)
+    assert auc is not None and auc_best is not None, "labels of both kinds"
+    span_ns = max(run.span_ns, best.span_ns)
+    return _alone(auc - auc_best, cell_ns=run.interval_ns, span_ns=span_ns, seed=seed), daily_pnl
+
+
+def _alone(figure: Figure | None, *, cell_ns: int, span_ns: int, seed: int) -> Estimate:
+    """The estimate of a figure by draws of its own time."""
+    assert figure is not None, "there are rows"
+    start_ns, end_ns = int(figure.time_ns.min()), int(figure.time_ns.max()) + cell_ns
+    draws = Resampling.of([figure], start_ns=start_ns, end_ns=end_ns, cell_ns=cell_ns, span_ns=span_ns, seed=seed)
+    return Estimate(figure.value, draws.interval(figure))
 
 
 def _ns(times: pd.DatetimeIndex) -> np.ndarray[Any, np.dtype[np.int64]]:

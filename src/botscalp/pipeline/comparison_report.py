@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from botscalp.pipeline.comparison import Comparison, Row
-from botscalp.pipeline.evidence import Estimate
+from botscalp.pipeline.evidence.estimates import Estimate
 from botscalp.pipeline.luck import Luck
 
 SCHEMA = 1

@@ -10,16 +10,19 @@ import numpy as np
 import pandas as pd
 
 from botscalp.backtest import Backtest, anatomy, sweep
+from botscalp.backtest.result import Result
 from botscalp.data import Source
 from botscalp.data.bars import market_digest
 from botscalp.errors import UserError
+from botscalp.pipeline.evidence.estimates import Estimate, Estimator, TradeRows
+from botscalp.pipeline.evidence.trading import trade_estimates
 from botscalp.pipeline.experiment import check_study
 from botscalp.pipeline.heatmap import write_heat_map
 from botscalp.pipeline.market import Market
 from botscalp.pipeline.run_folder import read_summary, write_trading
 from botscalp.pipeline.scores import StoredScores, read_scores
 from botscalp.pipeline.tracking import NewRun, Tracking
-from botscalp.pipeline.trading import chosen_brackets
+from botscalp.pipeline.trading import Account, chosen_brackets
 from botscalp.pipeline.trials import Trial, market_names
 from botscalp.times import interval_name
 from botscalp.types import Bars, Int64
@@ -53,6 +56,8 @@ class Rescoring:
     """of the run that made the predictions"""
     predictions: Path
     study: str
+    seed: int
+    """of the bootstrap"""
     store: Path
     overrides: Mapping[str, str]
 
@@ -168,11 +173,12 @@ def _single(job: Rescoring, loaded: Loaded, folder: Path) -> Scored:
         validation = read_scores(path, loaded.market.bars, once=once)
         brackets = chosen_brackets(loaded.market, job.backtest, validation, len(loaded.starts_ns))
     result = job.backtest.run(loaded.market.predicted(loaded.test, loaded.span_ns, loaded.starts_ns), brackets)
-    summary = asdict(result.summary)
+    summary, estimates = asdict(result.summary), _estimates(result, job.seed)
     write_trading(folder, result.trades, result.equity)
     found = {
         "trials": 1,
         "backtest": summary,
+        "intervals": {name: estimate.interval for name, estimate in estimates.items()},
         "anatomy": asdict(anatomy(result)),
         "brackets": None if brackets is None else [asdict(bracket) for bracket in brackets],
     }
@@ -180,10 +186,21 @@ def _single(job: Rescoring, loaded: Loaded, folder: Path) -> Scored:
     for window, bracket in enumerate(brackets or ()):
         print(f"window {window}: {', '.join(f'{name} {value:g}' for name, value in asdict(bracket).items())}")
     for name in HEADLINE:
-        print(f"{name:>14}  {summary[name]}" if summary[name] is None else f"{name:>14}  {summary[name]:.6g}")
+        figure = "undefined" if summary[name] is None else f"{summary[name]:.6g}"
+        interval = name in estimates and estimates[name].interval
+        print(f"{name:>14}  {figure}" + (f" [{interval[0]:.6g}, {interval[1]:.6g}]" if interval else ""))
     if summary["sharpe"] is None:
         print(f"{'':>14}  no Sharpe ratio: {summary['sharpe_undefined']}")
     return {f"backtest/{name}": summary[name] for name in HEADLINE}, [summary["sharpe"]]
+
+
+def _estimates(result: Result, seed: int) -> dict[str, Estimate]:
+    """The trades' and the days' figures that have an interval, by their names in `Summary`."""
+    trades = TradeRows.of(result).mean_net()
+    start_ns = int(result.market[0].bars.open_time_ns[0])
+    estimator = Estimator.of_account(result, [trades], start_ns=start_ns, span_ns=0, seed=seed)
+    estimates = trade_estimates(Account(result=result, baselines={}), estimator)
+    return {name.partition("/")[2]: one for name, one in estimates.items() if name.startswith("backtest/")}
 
 
 def _grid(job: Rescoring, loaded: Loaded, folder: Path) -> Scored:

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from botscalp.backtest.performance import midnight_rows, utc_day_returns
+from botscalp.backtest.performance import utc_day_pnl, utc_day_returns, utc_days_ns
 from botscalp.options import build
 from botscalp.pipeline.run_folder import read_summary
-from botscalp.times import DAY_NS, parse_interval
+from botscalp.times import parse_interval
 from botscalp.types import Float64, Int64
 
 
@@ -46,10 +46,15 @@ class StoredRun:
         return frozenset(self.summary["data"]["markets"])
 
     @property
+    def interval_ns(self) -> int:
+        """Of its bars."""
+        return parse_interval(self.summary["data"]["interval"])
+
+    @property
     def span_ns(self) -> int:
         """How far its labels look ahead."""
         bars: int = build(self.config["label"], "label").span_bars
-        return bars * parse_interval(self.summary["data"]["interval"])
+        return bars * self.interval_ns
 
 
 def read_run(folder: Path, config: Mapping[str, Any]) -> StoredRun:
@@ -80,9 +85,7 @@ def by_day(close_time_ns: Int64, equity_quote: Float64, capital_quote: float) ->
     lost = np.flatnonzero(~(returns > -1.0))
     if len(lost):
         returns[lost[0]], returns[lost[0] + 1 :] = -1.0, 0.0
-    at_midnight = equity_quote[midnight_rows(close_time_ns)]
-    first_day = (close_time_ns[0] - 1) // DAY_NS
     return pd.DataFrame(
-        {"return": returns, "pnl_quote": np.diff(at_midnight, prepend=capital_quote)},
-        index=pd.to_datetime((first_day + np.arange(len(returns))) * DAY_NS, utc=True),
+        {"return": returns, "pnl_quote": utc_day_pnl(close_time_ns, equity_quote, capital_quote)},
+        index=pd.to_datetime(utc_days_ns(close_time_ns), utc=True),
     )

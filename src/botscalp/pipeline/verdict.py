@@ -1,7 +1,7 @@
 """The rules of the verdict, as data. To add one: a line in RULES or SENTINELS, and its figure in `evidence`."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from botscalp.errors import UserError
 from botscalp.options import nearest
@@ -24,7 +24,7 @@ class Thresholds:
     suspicious_accuracy: Positive
     suspicious_sharpe: Positive
     suspicious_saturation: Positive
-    overrides: dict[str, Override] = field(default_factory=dict)
+    overrides: dict[str, Override]
     """by a rule's name: who sets it aside, and why"""
 
     def __post_init__(self) -> None:
@@ -123,7 +123,7 @@ RULES = (
     ),
     Line(
         name="decay",
-        figure=lambda evidence, _: _negative(evidence.estimates["val/auc_loss"]),
+        figure="val/auc_decay",
         line=lambda _, thresholds: -thresholds.max_decay,
         words="AUC holds from validation to test",
     ),
@@ -215,12 +215,6 @@ def judge(
     rules += [beyond(one.name, *one.weighed(evidence, thresholds)) for one in SENTINELS]
     rules += [_ece_too_small(evidence), _saturated(evidence, thresholds), *sentinels]
     return decide(overridden(rules, thresholds.overrides))
-
-
-def _negative(estimate: Estimate) -> Estimate:
-    if estimate.value is None or estimate.interval is None:
-        return Estimate(None, None)
-    return Estimate(-estimate.value, (-estimate.interval[1], -estimate.interval[0]))
 
 
 def _enough_trades(trades: int, least: int) -> Rule:

@@ -1,5 +1,6 @@
 """A figure and how sure we are of it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,7 @@ from botscalp.backtest.result import Result
 from botscalp.statistics import figures
 from botscalp.statistics.bootstrap import Interval, Resampling
 from botscalp.statistics.figures import Figure
+from botscalp.times import DAY_NS
 from botscalp.types import Float64, Int64
 
 
@@ -32,6 +34,37 @@ class Estimator:
 
     bars: Resampling
     days: Resampling
+
+    @classmethod
+    def of_account(
+        cls, result: Result, telling: Sequence[Figure | None], *, start_ns: int, span_ns: int, seed: int
+    ) -> "Estimator":
+        """Draws for figures of rows and trades from `start_ns` on, and for figures of the account's days.
+
+        Args:
+            telling: figures whose dependence decides on the length of blocks of bars.
+            span_ns: the label's span.
+        """
+        days = Days.of(result)
+        daily = figures.mean(days.pnl_quote, days.time_ns)
+        return cls(
+            bars=Resampling.of(
+                [figure for figure in telling if figure is not None],
+                start_ns=start_ns,
+                end_ns=int(result.close_time_ns[-1]),
+                cell_ns=result.market[0].bars.interval_ns,
+                span_ns=span_ns,
+                seed=seed,
+            ),
+            days=Resampling.of(
+                [figure for figure in (daily,) if figure is not None],
+                start_ns=int(days.time_ns[0]),
+                end_ns=int(days.time_ns[-1]) + DAY_NS,
+                cell_ns=DAY_NS,
+                span_ns=0,
+                seed=seed,
+            ),
+        )
 
     def of(self, figure: Figure | None, *, confidence: float = 0.95) -> Estimate:
         """The estimate of a figure of rows or trades."""

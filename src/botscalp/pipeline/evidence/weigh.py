@@ -8,8 +8,8 @@ import numpy as np
 from botscalp.backtest.anatomy import Anatomy, anatomy
 from botscalp.backtest.performance import Summary
 from botscalp.pipeline.evidence.calibration import Calibrated, calibration
-from botscalp.pipeline.evidence.estimates import Days, Estimate, Estimator, TradeRows
-from botscalp.pipeline.evidence.periods import Periods, compared
+from botscalp.pipeline.evidence.estimates import Estimate, Estimator, TradeRows
+from botscalp.pipeline.evidence.periods import Periods, compared, difference, raw_auc
 from botscalp.pipeline.evidence.regimes import Regime, by_regime
 from botscalp.pipeline.evidence.trading import AtCosts, at_costs, best_baseline, deflated, trade_estimates
 from botscalp.pipeline.panel import Panel
@@ -18,10 +18,8 @@ from botscalp.pipeline.trading import Traded
 from botscalp.pipeline.trials import Search
 from botscalp.pipeline.window import FittedWindow
 from botscalp.statistics import figures
-from botscalp.statistics.bootstrap import Resampling
 from botscalp.statistics.luck import Deflated
 from botscalp.statistics.metrics import histogram, log_losses, probability_metrics
-from botscalp.times import DAY_NS
 from botscalp.types import Bool, Float64
 
 Metrics = dict[str, float | None]
@@ -98,7 +96,7 @@ def weigh(
     """
     test, result = model.test, traded.result
     interval_ns, trades = result.market[0].bars.interval_ns, TradeRows.of(result)
-    estimator = _estimator(model, traded, trades, span_ns=span_bars * interval_ns, interval_ns=interval_ns, seed=seed)
+    estimator = _estimator(model, traded, trades, span_ns=span_bars * interval_ns, seed=seed)
     rows = test.labelled
     p, label = test.p[rows], test.label[rows]
     right = (p > 0.5) == (label == 1.0)
@@ -124,7 +122,7 @@ def weigh(
             "test/squared_calibration_error": calibrated.squared_error,
             "train/auc": periods.by_name["train"].estimates["auc"],
             "val/auc": periods.by_name["validation"].estimates["auc"],
-            "val/auc_loss": periods.losses["validation_to_test"]["auc"],
+            "val/auc_decay": estimator.of(difference(raw_auc(test), raw_auc(model.validation))),
         }
         | trade_estimates(traded, estimator)
         | {f"{level.name}/mean_net_bps": level.estimates["backtest/mean_net_bps"] for level in costs}
@@ -153,35 +151,19 @@ def window_metrics(panel: Panel, fit: FittedWindow) -> Metrics:
     return _metrics(predictions, predictions.p, predictions.labelled)
 
 
-def _estimator(
-    model: ModelPredictions, traded: Traded, trades: TradeRows, *, span_ns: int, interval_ns: int, seed: int
-) -> Estimator:
-    """Draws of all bars from the first training row that is looked at to the end of the tests, and of the tests' days."""
-    test, days = model.test, Days.of(traded.result)
-    rows = test.labelled
-    telling = [
-        _auc(test, rows),
-        figures.brier_skill(test.p[rows], test.base_rate[rows], test.label[rows], test.open_time_ns[rows]),
-        trades.mean_net(),
-    ]
-    daily = [figures.mean(days.pnl_quote, days.time_ns)]
-    return Estimator(
-        bars=Resampling.of(
-            [figure for figure in telling if figure is not None],
-            start_ns=min(int(one.open_time_ns.min()) for one in vars(model).values() if len(one.open_time_ns)),
-            end_ns=int(traded.result.close_time_ns[-1]),
-            cell_ns=interval_ns,
-            span_ns=span_ns,
-            seed=seed,
-        ),
-        days=Resampling.of(
-            [figure for figure in daily if figure is not None],
-            start_ns=int(days.time_ns[0]),
-            end_ns=int(days.time_ns[-1]) + DAY_NS,
-            cell_ns=DAY_NS,
-            span_ns=0,
-            seed=seed,
-        ),
+def _estimator(model: ModelPredictions, traded: Traded, trades: TradeRows, *, span_ns: int, seed: int) -> Estimator:
+    """Draws from the first training row that is looked at to the end of the tests."""
+    test, rows = model.test, model.test.labelled
+    return Estimator.of_account(
+        traded.result,
+        [
+            _auc(test, rows),
+            figures.brier_skill(test.p[rows], test.base_rate[rows], test.label[rows], test.open_time_ns[rows]),
+            trades.mean_net(),
+        ],
+        start_ns=min(int(one.open_time_ns.min()) for one in vars(model).values() if len(one.open_time_ns)),
+        span_ns=span_ns,
+        seed=seed,
     )
 
 
