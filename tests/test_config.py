@@ -51,7 +51,7 @@ KEYS = {
     "slippage_ticks spread_bps through_ticks funding latency_bars finer tick round_prices step min_notional notional contract "
     "equity_fraction volatility_target kelly_fraction max_exposure cooldown_bars daily_loss_stop capital",
     "verdict=default": "min_trades min_days max_decay suspicious_auc suspicious_accuracy suspicious_sharpe "
-    "suspicious_saturation",
+    "suspicious_saturation overrides",
     "tracking=mlflow": "",
     "tracking=none": "",
     "predict": "run window out store seed",

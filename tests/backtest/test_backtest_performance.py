@@ -147,4 +147,3 @@ def test_a_week_of_noise_has_no_sharpe() -> None:
         per_trade = result.trades.pnl_quote
         trapped.append(abs(per_trade.mean() / per_trade.std() * math.sqrt(365 * 288)))
     assert max(trapped) > 20
-

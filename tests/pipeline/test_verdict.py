@@ -398,9 +398,7 @@ def test_an_override_sets_a_rule_aside_and_stays_on_record() -> None:
     verdict = judge(HONEST, overridden("real_data"), real=False, tracked=True)
     assert verdict.outcome == "CANDIDATE"
     (rule,) = [rule for rule in verdict.rules if rule.result == "overridden"]
-    assert rule.name == "real_data" and rule.words.endswith(
-        "(undecided, overridden by Ada: a drill on simulated bars)"
-    )
+    assert rule.name == "real_data" and rule.words.endswith("(undecided, overridden by Ada: a drill on simulated bars)")
     assert verdict_tags(verdict)["verdict.overridden"] == "real_data"
     assert "verdict.overridden" not in verdict_tags(judge(HONEST, THRESHOLDS, real=True, tracked=True))
 
