@@ -24,6 +24,9 @@ from botscalp.types import Bool, Float64
 
 Metrics = dict[str, float | None]
 
+TWICE = {"costs_x0.5": "costs_x1", "costs_x1": "costs_x2"}
+"""cost levels that were run at twice their costs too"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Evidence:
@@ -60,7 +63,9 @@ class Evidence:
     """share of labelled rows whose probability is below 0.01 or above 0.99 and on the right side"""
 
     def at(self, level: AtCosts) -> "Evidence":
-        """The evidence, had costs been at that level, and known for sure."""
+        """The evidence, had costs been at that level; twice as dear is the level that is, or itself where none was run."""
+        by_name = {one.name: one for one in self.costs}
+        dearer = by_name.get(TWICE.get(level.name, level.name), level)
         return replace(
             self,
             backtest=level.summary,
@@ -68,7 +73,7 @@ class Evidence:
             deflated=level.deflated,
             estimates=self.estimates
             | level.estimates
-            | {"costs_x2/mean_net_bps": level.estimates["backtest/mean_net_bps"]},
+            | {"costs_x2/mean_net_bps": dearer.estimates["backtest/mean_net_bps"]},
         )
 
 
