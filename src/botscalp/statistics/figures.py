@@ -80,11 +80,11 @@ def brier_skill(p: Float64, base_rate: Float64, label: Float64, time_ns: Int64) 
 
 
 def sharpe(daily_returns: Float64, time_ns: Int64) -> Figure | None:
-    """The annualised Sharpe ratio, without a risk-free rate (its influence: Ledoit & Wolf 2008, section 3)."""
+    """The annualised Sharpe ratio as `backtest.performance` publishes it (its influence: Ledoit & Wolf 2008, section 3)."""
     deviation = float(np.std(daily_returns)) if len(daily_returns) else 0.0
     if not 0.0 < deviation < np.inf:
         return None
     z = (daily_returns - np.mean(daily_returns)) / deviation
     a_day = float(np.mean(daily_returns)) / deviation
-    a_year = np.sqrt(DAYS_PER_YEAR)
+    a_year = np.sqrt(DAYS_PER_YEAR * (1 - 1 / len(z)))  # over the deviation that divides by n - 1
     return Figure(float(a_day * a_year), a_year * (z - a_day / 2 * (z**2 - 1)) / len(z), time_ns)
