@@ -75,7 +75,7 @@ class Resampling:
     def draws(self, figure: Figure) -> Float64:
         """What the figure comes to in each draw, shape (D,)."""
         sums = _by_cell(figure, self.start_ns, self.cell_ns, self.count_DC.shape[1])
-        drawn: Float64 = figure.value + self.count_DC @ sums
+        drawn: Float64 = figure.value + (self.count_DC @ sums.astype(np.float32)).astype(np.float64)
         return drawn
 
     def interval(self, figure: Figure | None, *, confidence: float = CONFIDENCE) -> Interval | None:
