@@ -2,12 +2,14 @@
 
 Time is cut into cells, and blocks of consecutive cells of geometric length are drawn with replacement until the whole
 time is full (Politis & Romano 1994; drawn by `arch`). The mean length of a block is that which Politis & White (2004)
-find for the figures at hand, and fifteen label spans at the least: labels of one span share their bars. Every figure of a
-resampling sees the same draws, so a difference of two is paired.
+find for the figures at hand, and fifteen label spans at the least: labels of one span share their bars. It is eight hours
+too where the time holds eighty such blocks: volatility lasts, win rates after costs follow it, and that rule does not see
+it below the noise of single bars. Every figure of a resampling sees the same draws, so a difference of two is paired.
 
 A percentile interval of few blocks is too narrow. It is stretched about the figure as Student's t, with half as many degrees
 of freedom as the figure's rows fill blocks: blocks of geometric length tell half as much as blocks of one length (Lahiri
-1999). Tests measure the coverage of every published interval.
+1999). Tests measure the coverage of every published interval: 90 to 98 %. Beyond what they take for plausible, a true Sharpe
+ratio of 10 from days with Student's t of 4 degrees of freedom is covered in 80 to 85 %.
 """
 
 from collections.abc import Sequence
@@ -17,6 +19,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from botscalp.statistics.figures import Figure
+from botscalp.times import UNITS_NS
 from botscalp.types import Float32, Float64, Int64
 
 Interval = tuple[float, float]
@@ -25,6 +28,10 @@ CONFIDENCE = 0.95
 MINIMUM_BLOCKS = 20
 """blocks with rows in them, below which nothing is said"""
 SPANS_A_BLOCK = 15
+LONG_BLOCK_NS = 8 * UNITS_NS["h"]
+"""a week holds 21: enough for the AUC of a window"""
+LONG_BLOCKS = 80
+"""no block is longer for LONG_BLOCK_NS' sake alone than the time over this"""
 CELLS = 4_000
 """at most, or a little more: draws then take seconds and megabytes whatever the number of rows"""
 DRAWS = 1_000
@@ -65,7 +72,8 @@ class Resampling:
         cell_ns *= max(1, (end_ns - start_ns) // (cell_ns * CELLS))
         cells = -(-(end_ns - start_ns) // cell_ns)
         lengths = [_block_length(_by_cell(figure, start_ns, cell_ns, cells)) * cell_ns for figure in figures]
-        block_ns = max(SPANS_A_BLOCK * span_ns, cell_ns, *map(int, lengths))
+        long_ns = min(LONG_BLOCK_NS, (end_ns - start_ns) // LONG_BLOCKS)
+        block_ns = max(SPANS_A_BLOCK * span_ns, long_ns, cell_ns, *map(int, lengths))
         count_DC = np.empty((draws, cells), np.float32)
         blocks = StationaryBootstrap(block_ns // cell_ns, np.arange(cells), seed=seed).bootstrap(draws)
         for d, ((drawn,), _) in enumerate(blocks):
