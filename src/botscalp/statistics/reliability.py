@@ -99,7 +99,8 @@ def squared_error(
     After Kumar, Liang & Ma (2019), whose noise term takes rows for independent; here it is the variance that the block
     bootstrap finds. So a calibrated model's value is 0 on average, and may be negative. The interval holds every size that
     the value does not contradict: were the excess d of the bins of that size, in the direction found, the value would err by
-    2 d e + e^2 - E e^2, with e the bootstrap's noise. None with no rows.
+    2 d e + e^2 - E e^2, with e the bootstrap's noise. The excess found is longer than the true one, by noise that hides its
+    direction: it is scaled by its length without that noise, or by half of its square where less is left. None with no rows.
     """
     if len(p) == 0:
         return None
@@ -120,7 +121,8 @@ def squared_error(
     value = float(weight_B @ (excess_B**2 - spread_B))
     if blocks < MINIMUM_BLOCKS:
         return value, None
-    direction_B = excess_B / np.sqrt(max(float(weight_B @ excess_B**2), np.finfo(float).tiny))
+    length = np.sqrt(max(value, float(weight_B @ excess_B**2) / 2, np.finfo(float).tiny))
+    direction_B = excess_B / length
     linear_D = 2 * (weight_B * direction_B) @ noise_BD
     square_D = weight_B @ (noise_BD**2 - spread_B[:, None])
     size_S = np.linspace(0.0, 3 * np.sqrt(weight_B @ (excess_B**2 + 4 * spread_B)), SIZES)
