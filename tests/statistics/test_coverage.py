@@ -1,6 +1,7 @@
 """How often published 95 % intervals hold the truth, on labels, trades and days that depend on their neighbours.
 
-The truth is that of a market a thousand times as long, or known. 90 to 98 % are promised.
+The truth is that of a market a thousand times as long, or known. 90 to 98 % are promised; a share of 400 runs has a standard
+error of 1.1 points.
 """
 
 from collections import Counter
@@ -24,6 +25,7 @@ from botscalp.types import Bool, Float64
 BAR_NS = 300 * 10**9
 MONTH_ROWS = 8_640
 DRAWS = 400
+MOST = 0.985
 BIASES = (0.01, 0.03)
 COST_BPS = 3.0
 
@@ -205,7 +207,7 @@ def test_a_month_s_intervals_hold_the_truth_in_90_to_98_percent(horizon: int, me
     """A squared error that noise can hide is at the end of what is possible, 0: its interval errs at one end alone."""
     found = months(400, horizon=horizon, memory_bars=memory_bars, edge=edge)
     for name, share in found.items():
-        assert 0.90 <= share <= (0.99 if name.startswith("squared_error") else 0.98), (name, found)
+        assert 0.90 <= share <= (0.99 if name.startswith("squared_error") else MOST), (name, found)
 
 
 def test_a_month_of_half_hour_labels_is_covered_where_independent_rows_would_not_do() -> None:
@@ -257,4 +259,4 @@ def days(n_runs: int, n_days: int) -> dict[str, float]:
 @pytest.mark.parametrize("n_days", [60, 120, 366])
 def test_intervals_of_days_hold_the_truth_in_90_to_98_percent(n_days: int) -> None:
     found = days(1_000, n_days)
-    assert all(0.90 <= share <= 0.98 for share in found.values()), found
+    assert all(0.90 <= share <= MOST for share in found.values()), found

@@ -8,7 +8,7 @@ it below the noise of single bars. Every figure of a resampling sees the same dr
 
 A percentile interval of few blocks is too narrow. It is stretched about the figure as Student's t, with half as many degrees
 of freedom as the figure's rows fill blocks: blocks of geometric length tell half as much as blocks of one length (Lahiri
-1999). Tests measure the coverage of every published interval: 90 to 98 %. Beyond what they take for plausible, a true Sharpe
+1999). Tests measure the coverage of every published interval: 90 to 98 %, of the squared calibration error up to 99 %. Beyond what they take for plausible, a true Sharpe
 ratio of 10 from days with Student's t of 4 degrees of freedom is covered in 80 to 85 %.
 """
 
