@@ -6,7 +6,7 @@ import numpy as np
 
 from botscalp.data.bars import market_digest
 from botscalp.errors import UserError
-from botscalp.features.causality import check_causality
+from botscalp.features.causality import CUTS, check_causality
 from botscalp.features.feature_set import FeatureSet
 from botscalp.features.samples import predictable
 from botscalp.labels import Label
@@ -54,6 +54,11 @@ class Panel:
         """Position of each row's symbol in `bars`."""
         return np.repeat(np.arange(len(self.bars)), np.diff(self.first_row))
 
+    @property
+    def features(self) -> list[Float32]:
+        """The features of each symbol, (T, F) each, as views."""
+        return np.split(self.x_NF, self.first_row[1:-1])
+
     def predictable_rows(self, part: Range) -> Int64:
         """Rows in the range that get a prediction."""
         inside = (self.open_time_ns >= part.start_ns) & (self.open_time_ns < part.end_ns)
@@ -85,12 +90,9 @@ def build_panel(bars: tuple[Bars, ...], *, features: FeatureSet, label: Label, s
             "have no time in common",
             "load symbols whose bars overlap",
         )
-    x = [features.compute(one) for one in bars]
-    names = tuple(column.name for column in features.columns)
-    for one, x_TF in zip(bars, x, strict=True):
-        check_causality(features.compute, one, x_TF, names=names, seed=seed)
-    sample = [predictable(one, features.lags, features.lookback_bars) for one in bars]
-    if not any(mask.any() for mask in sample):
+    panel = assembled(bars, features=features, label=label)
+    check_prefixes(panel, features, seed=seed)
+    if not panel.predictable_N.any():
         raise UserError(
             "data.start",
             "all",
@@ -98,11 +100,23 @@ def build_panel(bars: tuple[Bars, ...], *, features: FeatureSet, label: Label, s
             f"and {features.lags} lags without a gap",
             "load more bars, or use shorter spans in features",
         )
+    return panel
+
+
+def check_prefixes(panel: Panel, features: FeatureSet, *, seed: int, cuts: int = CUTS) -> None:
+    """Check on `cuts` random prefixes of each symbol that no feature looks ahead; CausalityError where one does."""
+    names = tuple(column.name for column in features.columns)
+    for one, x_TF in zip(panel.bars, panel.features, strict=True):
+        check_causality(features.compute, one, x_TF, names=names, seed=seed, cuts=cuts)
+
+
+def assembled(bars: tuple[Bars, ...], *, features: FeatureSet, label: Label) -> Panel:
+    """The table of these bars, unchecked."""
     return Panel(
         bars=bars,
         first_row=np.cumsum([0, *map(len, bars)]),
         open_time_ns=np.concatenate([one.open_time_ns for one in bars]),
-        x_NF=np.concatenate(x),
+        x_NF=np.concatenate([features.compute(one) for one in bars]),
         label_N=np.concatenate([label.labels(one) for one in bars]),
-        predictable_N=np.concatenate(sample),
+        predictable_N=np.concatenate([predictable(one, features.lags, features.lookback_bars) for one in bars]),
     )
