@@ -1,7 +1,7 @@
 """Bars whose future is another one: what is known at a bar must not change with it."""
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -24,7 +24,8 @@ def corrupted(bars: Bars, first: int, kind: Corruption, rng: np.random.Generator
     if kind == "missing":
         kept = np.ones(len(bars), bool)
         kept[first:-1:2] = False
-        return replace(bars, **{name: column[kept] for name, column in bars.columns()})
+        rest: dict[str, Any] = {name: column[kept] for name, column in bars.columns()}
+        return replace(bars, **rest)
     late = len(bars) - first
     price, volume = np.ones(len(bars)), np.ones(len(bars))
     if kind == "noise":

@@ -1,0 +1,32 @@
+"""`python -m botscalp.audit`: are the figures of a run to be believed, and if not, is it a leak or are the data too easy?"""
+
+from pathlib import Path
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from botscalp.application import run_application
+
+
+def audit(cfg: DictConfig) -> None:
+    """Compose the experiment as `train` does, audit it into Hydra's output folder, and print that folder last."""
+    from botscalp.config import GROUPS, experiment_of, overridden, plain
+    from botscalp.options import checked
+    from botscalp.pipeline.run_folder import CONFIG
+    from botscalp.sentinels.audit import AuditSettings, run_audit
+
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir)
+    settings: AuditSettings = checked(AuditSettings, plain(cfg)["audit"], "audit")
+    experiment = experiment_of(
+        OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key != "audit"]),
+        names={group: str(hydra.runtime.choices.get(group)) for group in GROUPS},
+        overrides=overridden(hydra.overrides.task),
+    )
+    OmegaConf.save(cfg, folder / CONFIG, resolve=True)
+    run_audit(experiment, settings, folder)
+    print(folder)
+
+
+if __name__ == "__main__":
+    run_application(audit, config_name="audit")

@@ -1,0 +1,253 @@
+"""The audit of one experiment: the plain walk over its last windows, and every sentinel beside it."""
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from botscalp.errors import CausalityError
+from botscalp.pipeline.experiment import Experiment
+from botscalp.pipeline.panel import Panel, check_prefixes
+from botscalp.pipeline.predictions import Predictions
+from botscalp.pipeline.progress import FitProgress
+from botscalp.pipeline.provenance import provenance, provenance_tags
+from botscalp.pipeline.rules import Rule
+from botscalp.pipeline.run_folder import CONFIG
+from botscalp.pipeline.sentinels import (
+    CONFIDENCE,
+    fills_after_signal,
+    future_features,
+    interval_of,
+    prefixes_passed,
+    single_feature_auc,
+    warm_up,
+)
+from botscalp.pipeline.stopwatch import Stopwatch
+from botscalp.pipeline.tracking import NewRun
+from botscalp.pipeline.trials import Trial, market_name
+from botscalp.pipeline.window import check_window
+from botscalp.sentinels import perturbed, report, retrained
+from botscalp.sentinels.diagnosis import SENTINELS, Diagnosis, diagnosed
+from botscalp.sentinels.walk import Pipeline
+from botscalp.statistics import figures
+from botscalp.types import Count, NonNegativeInt
+from botscalp.windows import Range, Window
+
+logger = logging.getLogger(__name__)
+
+SCHEMA = 1
+RESULT = "audit.json"
+CUTS = 64
+"""prefixes of each symbol; they grow geometrically, so they cost some ten full computations of the features"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditSettings:
+    """The block `audit` of conf/audit.yaml."""
+
+    windows: Count
+    """the last so many windows of the experiment are trained again; all of them where there are fewer"""
+    points: Count
+    """random bars at which the future is perturbed"""
+    seed: NonNegativeInt
+    """of surrogate bars, shuffled labels and random bars"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audited:
+    """What an audit found."""
+
+    diagnosis: Diagnosis
+    rules: tuple[Rule, ...]
+    costs: str
+    """what trading martingale bars comes to"""
+    plain_s: float
+    """the walk over the audited windows by itself: bars, features, fits, trades"""
+    total_s: float
+
+
+def run_audit(experiment: Experiment, settings: AuditSettings, folder: Path) -> dict[str, Any]:
+    """Audit the experiment, write audit.json into `folder`, and return what it holds.
+
+    Nothing is counted as a trial: the one configuration that is scored on real test bars is the run's own.
+
+    Raises:
+        UserError: the bars, windows or options cannot work together.
+    """
+    import_module("botscalp.training.fit")  # Lightning takes seconds to import, and they count for no stage
+    device = experiment.trainer.resolved_device()
+    watch = Stopwatch()
+    with watch.stage("plain"):
+        bars = experiment.data.load()
+    with FitProgress(epochs=_fits(settings) * experiment.trainer.epochs) as progress:
+        pipeline = Pipeline(experiment=experiment, device=device, progress=progress)
+        with watch.stage("plain"):
+            panel = pipeline.panel(bars)
+        windows = _last_windows(experiment, panel, settings.windows)
+        origin = provenance(experiment.data, panel, device)
+        report.announce(experiment, panel, windows, settings)
+        tests = Range(windows[0].test.start_ns, windows[-1].test.end_ns)
+        new = _new_run(experiment, provenance_tags(origin), folder, tests=tests, interval=origin["data"]["interval"])
+        with experiment.tracking.run(new) as run:
+            audited = audit(pipeline, panel, windows, settings, watch)
+            found = _found(experiment, windows, settings, audited, origin, run.location)
+            _write(folder / RESULT, found)
+            report.conclude(audited)
+            metrics = {f"audit/{rule.name}": rule.value for rule in audited.rules}
+            run.log_result(metrics, {"audit": audited.diagnosis.finding}, folder)
+    return found
+
+
+def audit(
+    pipeline: Pipeline, panel: Panel, windows: Sequence[Window], settings: AuditSettings, watch: Stopwatch
+) -> Audited:
+    """Every sentinel, in an order in which a person learns soonest."""
+    experiment, seed, points = pipeline.experiment, settings.seed, settings.points
+    features, label = experiment.features, experiment.label
+    rules: list[Rule] = []
+
+    def asked(*answers: Rule) -> None:
+        rules.extend(answers)
+        for rule in answers:
+            report.answered(rule)
+
+    asked(
+        prefixes(panel, experiment, seed=seed),
+        future_features(panel, features, label, points=points, seed=seed),
+        warm_up(panel, features, points=points, seed=seed),
+        perturbed.future_labels(pipeline, panel, windows, seed=seed),
+    )
+    with watch.stage("plain"):
+        walk = pipeline.walk(panel, windows, "the run itself")
+        traded = pipeline.trade(walk)
+    asked(
+        *too_good(walk.test, experiment, panel, seed=seed),
+        single_feature_auc(panel, walk.test, features, label, seed=seed),
+        fills_after_signal(traded.result, experiment.backtest),
+        perturbed.future_decisions(pipeline, walk, traded.brackets, points=points, seed=seed),
+        perturbed.future_fit(pipeline, walk, seed=seed),
+        retrained.shuffled(pipeline, panel, windows, seed=seed),
+    )
+    needed = pipeline.needed(panel.bars, windows)
+    martingale, costs = retrained.martingale(pipeline, needed, windows, seed=seed)
+    asked(*martingale)
+    asked(retrained.planted(pipeline, needed, windows, seed=seed))
+    rules.sort(key=lambda rule: list(SENTINELS).index(rule.name))
+    return Audited(
+        diagnosis=diagnosed(rules),
+        rules=tuple(rules),
+        costs=costs,
+        plain_s=watch.seconds["plain"],
+        total_s=watch.total_s,
+    )
+
+
+def prefixes(panel: Panel, experiment: Experiment, *, seed: int) -> Rule:
+    """S5: features of a prefix of the bars equal those of all bars; a leak is an answer here, not an error."""
+    try:
+        check_prefixes(panel, experiment.features, seed=seed, cuts=CUTS)
+    except CausalityError as error:
+        words = f"a prefix of the bars gives other features: {str(error).splitlines()[0]}"
+        return Rule(name="prefix_invariance", result="fired", value=1.0, threshold=0.0, words=words)
+    return prefixes_passed(CUTS)
+
+
+def too_good(predictions: Predictions, experiment: Experiment, panel: Panel, *, seed: int) -> Iterator[Rule]:
+    """What the run's own figures on these windows are, against what markets give."""
+    rows, lines = predictions.labelled, experiment.verdict
+    p, label, time_ns = predictions.p[rows], predictions.label[rows], predictions.open_time_ns[rows]
+    guess = max(float(label.mean()), 1 - float(label.mean())) - 0.5
+    for name, figure, line, words in (
+        (
+            "auc_too_high",
+            figures.auc(p, label, time_ns),
+            lines.suspicious_auc,
+            "AUC of the run itself on these windows",
+        ),
+        (
+            "accuracy_too_high",
+            figures.mean(((p > 0.5) == (label == 1.0)).astype(np.float64), time_ns),
+            lines.suspicious_accuracy + guess,
+            "accuracy of the run itself, against a line above what the more frequent side gets",
+        ),
+    ):
+        low, high = interval_of(figure, experiment.label.span_bars, panel.interval_ns, seed=seed, confidence=CONFIDENCE)
+        yield Rule(
+            name=name,
+            result="fired" if low is not None and low > line else "clear",
+            value=None if figure is None else figure.value,
+            low=low,
+            high=high,
+            threshold=line,
+            words=words,
+        )
+
+
+def _fits(settings: AuditSettings) -> int:
+    """How often a window is fitted: by the run itself, on shuffled, martingale and planted bars, and once on noise."""
+    return 3 * settings.windows + max(settings.windows, retrained.TRAININGS) + 1
+
+
+def _last_windows(experiment: Experiment, panel: Panel, count: int) -> tuple[Window, ...]:
+    span_bars = experiment.label.span_bars
+    purge_ns = span_bars * panel.interval_ns
+    windows = experiment.wfo.between(*panel.span_ns, interval_ns=panel.interval_ns, purge_ns=purge_ns)[-count:]
+    for window in windows:
+        check_window(panel, window, calibration=experiment.calibration, span_bars=span_bars)
+    return windows
+
+
+def _new_run(experiment: Experiment, tags: dict[str, str], folder: Path, *, tests: Range, interval: str) -> NewRun:
+    start, end = tests.iso()
+    return NewRun(
+        store=experiment.job.store,
+        study=experiment.job.study,
+        name=f"audit {experiment.title}",
+        params=experiment.compared,
+        tags={**tags, "kind": "audit"},
+        trial=Trial(count=0, market=market_name(experiment.data, interval), test_start=start, test_end=end),
+        config=folder / CONFIG,
+    )
+
+
+def _found(
+    experiment: Experiment,
+    windows: Sequence[Window],
+    settings: AuditSettings,
+    audited: Audited,
+    origin: dict[str, Any],
+    location: dict[str, str] | None,
+) -> dict[str, Any]:
+    """What audit.json holds."""
+    return {
+        "schema": SCHEMA,
+        "title": experiment.title,
+        "diagnosis": asdict(audited.diagnosis),
+        "sentinels": [
+            {"sentinel": SENTINELS[rule.name].number or None, "finding": SENTINELS[rule.name].finding, **asdict(rule)}
+            for rule in audited.rules
+        ],
+        "martingale_costs": audited.costs,
+        "windows": [{"window": window.index, "test": window.test.iso()} for window in windows],
+        "settings": asdict(settings),
+        **origin,
+        "time": {
+            "plain_s": audited.plain_s,
+            "total_s": audited.total_s,
+            "ratio": audited.total_s / audited.plain_s,
+        },
+        "mlflow": location,
+    }
+
+
+def _write(path: Path, found: dict[str, Any]) -> None:
+    """Whole or not at all."""
+    aside = path.with_name(f".{path.name}")
+    aside.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
+    os.replace(aside, path)

@@ -1,0 +1,174 @@
+"""S4 beyond the features: what has not happened yet changes no label that is fitted on, no fit, and no decision."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from botscalp import indicators
+from botscalp.backtest import Bracket
+from botscalp.data.corruption import CORRUPTIONS, Fork, corrupted
+from botscalp.pipeline.market import Market
+from botscalp.pipeline.panel import Panel
+from botscalp.pipeline.rules import Rule
+from botscalp.pipeline.scores import StoredScores
+from botscalp.pipeline.sentinels import Point, counted, random_points
+from botscalp.pipeline.trading import chosen_brackets
+from botscalp.pipeline.window import FittedWindow
+from botscalp.sentinels.walk import Pipeline, Walk, predicted, seeded
+from botscalp.types import Bars, Bool, Float32, Float64
+from botscalp.windows import Window
+
+DECIDED_BARS = 100
+"""up to a point, whose decisions are compared"""
+LATER_BARS = 20
+"""behind it that are predicted too: a decision may not know what is said of them"""
+_ENTRY = ("signal", "entry", "side", "size_base", "entry_price")
+
+# What each sentinel's generator is for.
+_LABELS, _FIT, _DECISIONS = 4, 5, 6
+
+
+def future_labels(pipeline: Pipeline, panel: Panel, windows: Sequence[Window], *, seed: int) -> Rule:
+    """A label that is fitted on knows nothing of the next range: the purge is there, and as long as the label looks."""
+    found, looked_at = [], 0
+    for bars in panel.bars:
+        label_T = pipeline.experiment.label.labels(bars)
+        for window in windows:
+            for name, part, next_start_ns in (
+                ("train", window.train, window.stopping.start_ns),
+                ("validation's first half", window.stopping, window.calibration.start_ns),
+                ("validation's second half", window.calibration, window.test.start_ns),
+            ):
+                rows = slice(*np.searchsorted(bars.open_time_ns, (part.start_ns, part.end_ns)))
+                first = int(np.searchsorted(bars.open_time_ns, next_start_ns))
+                same = np.ones(rows.stop - rows.start, np.bool_)
+                for kind in CORRUPTIONS:
+                    other = corrupted(bars, first, kind, seeded(seed, _LABELS, window.index))
+                    same &= _equal(pipeline.experiment.label.labels(other)[rows], label_T[rows])
+                looked_at += len(same)
+                found += [f"{bars.symbol}, {name} of window {window.index}"] * int((~same).sum())
+    words = "labels that a window fits on and that changed with the bars of its next range"
+    return counted("future_perturbation_labels", found, looked_at, words)
+
+
+def future_fit(pipeline: Pipeline, walk: Walk, *, seed: int) -> Rule:
+    """What the last window fits is the same, to the last bit, when it is fitted on bars whose test range is noise.
+
+    On a GPU training is not the same twice, so both fits are made on the CPU there.
+    """
+    window, kept = walk.windows[-1], walk.fits[-1]
+    if pipeline.device != "cpu":
+        kept = pipeline.fit(walk.panel, window, "S4 as it was, on the CPU", device="cpu")
+    noisy = tuple(
+        corrupted(one, int(np.searchsorted(one.open_time_ns, window.test.start_ns)), "noise", seeded(seed, _FIT, s))
+        for s, one in enumerate(walk.panel.bars)
+    )
+    panel = pipeline.panel(noisy)
+    again = pipeline.fit(panel, window, "S4 test bars are noise", device="cpu")
+    mine, other = _fitted(pipeline, walk.panel, kept), _fitted(pipeline, panel, again)
+    found = [name for name in mine if mine[name] != other[name]]
+    words = f"parts of window {window.index} that are fitted and changed with the bars of its test"
+    rule = counted("future_perturbation_fit", found, len(mine), words)
+    return replace(rule, words=f"{words}, of {len(mine)}: {', '.join(found)}") if found else rule
+
+
+def _fitted(pipeline: Pipeline, panel: Panel, fit: FittedWindow) -> dict[str, object]:
+    """Whatever is fitted or chosen before the test, part by part, so that equal means the same bits."""
+    backtest = pipeline.experiment.backtest
+    validation = predicted(panel, [fit]).validation
+    return {
+        "weights": {name: tensor.numpy().tobytes() for name, tensor in fit.weights.items()},
+        "scaler": fit.scaler.as_dict(),
+        "calibrator": fit.calibrator.as_dict(),
+        "base rate": fit.base_rate,
+        "losses of its epochs": fit.history,
+        "probabilities of validation": (fit.calibration.p_raw.tobytes(), fit.calibration.p.tobytes()),
+        "bracket": chosen_brackets(Market.load(panel.bars, backtest), backtest, validation, 1),
+    }
+
+
+def future_decisions(pipeline: Pipeline, walk: Walk, brackets: Sequence[Bracket], *, points: int, seed: int) -> Rule:
+    """With the kept fits, probabilities of test bars up to t and what is entered by t do not know the bars after t."""
+    found, looked_at = [], 0
+    for number, (window, fit) in enumerate(zip(walk.windows, walk.fits, strict=True)):
+        panel, lookback_bars = walk.panel, pipeline.experiment.features.lookback_bars
+        inside = (panel.open_time_ns >= window.test.start_ns) & (panel.open_time_ns < window.test.end_ns)
+        chosen = random_points(
+            panel,
+            points=-(-points // len(walk.windows)),
+            seed=seed + _DECISIONS + number,
+            least=lookback_bars,
+            after=1,
+            inside=inside & panel.predictable_N,
+        )
+        looked_at += len(chosen)
+        for point, what in _changed_decisions(pipeline, fit, brackets[number], chosen):
+            found.append(f"{what}, at or before {point.text}")
+    words = "points at which a decision up to a bar changed with the bars after it"
+    return counted("future_perturbation_decisions", found, looked_at, words)
+
+
+def _changed_decisions(
+    pipeline: Pipeline, fit: FittedWindow, bracket: Bracket, points: Sequence[Point]
+) -> Iterator[tuple[Point, str]]:
+    """The points where probabilities or entries differ between the two futures, and which of the two."""
+    features = pipeline.experiment.features
+    forks = [point.fork(2 * features.lookback_bars + features.lags + DECIDED_BARS) for point in points]
+    decisions = _decisions(pipeline, fit, bracket, forks)
+    for point, (mine, other) in zip(points, decisions, strict=True):
+        for what in mine:
+            if mine[what] != other[what]:
+                yield point, what
+                break
+
+
+def _decisions(
+    pipeline: Pipeline, fit: FittedWindow, bracket: Bracket, forks: Sequence[Fork]
+) -> list[tuple[dict[str, bytes], dict[str, bytes]]]:
+    """Of both futures of each fork, what was decided up to its last common bar; all are predicted in one go."""
+    from botscalp.training.fit import predict_head
+
+    experiment = pipeline.experiment
+    stretches = [(bars, one.last) for one in forks for bars in (one.bars, one.other)]
+    panels = [pipeline.panel((bars,)) for bars, _ in stretches]
+    rows = [
+        np.flatnonzero(panel.predictable_N[: last + 1 + LATER_BARS])
+        for panel, (_, last) in zip(panels, stretches, strict=True)
+    ]
+    rows = [mine[mine > last - DECIDED_BARS] for mine, (_, last) in zip(rows, stretches, strict=True)]
+    first = np.cumsum([0, *(len(panel.x_NF) for panel in panels)])
+    x_NF = fit.scaler.scaled(np.concatenate([panel.x_NF for panel in panels]))
+    head = experiment.model.head(n_features=x_NF.shape[1], lags=experiment.features.lags)
+    head.load_state_dict(fit.weights)
+    every_row = np.concatenate([begin + mine for begin, mine in zip(first[:-1], rows, strict=True)])
+    p = fit.calibrator.calibrated(
+        predict_head(head, x_NF=x_NF, rows=every_row, lags=experiment.features.lags, device="cpu")
+    )
+    decided = [
+        {
+            "the probability": here[mine <= last].tobytes(),
+            "a trade's entry": _entries(pipeline, bracket, bars, mine, here, last),
+        }
+        for (bars, last), mine, here in zip(
+            stretches, rows, np.split(p, np.cumsum(list(map(len, rows)))[:-1]), strict=True
+        )
+    ]
+    return list(zip(decided[::2], decided[1::2], strict=True))
+
+
+def _entries(pipeline: Pipeline, bracket: Bracket, bars: Bars, rows: np.ndarray, p: Float64, last: int) -> bytes:
+    """The trades that were entered by row `last`, as far as they were known then."""
+    backtest = pipeline.experiment.backtest
+    market = Market(bars=(bars,), atr=(indicators.atr(bars, backtest.atr_span),), funding=(None,), finer=(None,))
+    zeros = np.zeros(len(rows), np.int64)
+    scores = StoredScores(open_time_ns=bars.open_time_ns[rows], symbol=zeros, window=zeros, p=p)
+    span_ns = (int(bars.open_time_ns[0]), int(bars.close_time_ns[-1]))
+    trades = backtest.run(market.predicted(scores, span_ns, np.zeros(1, np.int64)), [bracket]).records
+    entered = trades[trades["entry"] <= last]
+    return b"".join(np.ascontiguousarray(entered[name]).tobytes() for name in _ENTRY)
+
+
+def _equal(a: Float32, b: Float32) -> Bool:
+    """Element by element, NaN equal to NaN."""
+    return np.asarray((a == b) | (np.isnan(a) & np.isnan(b)))

@@ -1,0 +1,218 @@
+"""Sentinels that train again where the right answer is known: S1 on shuffled labels, S2 without and S3 with a signal."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.stats import t as student
+
+from botscalp.backtest import Result
+from botscalp.pipeline.panel import Panel
+from botscalp.pipeline.predictions import Predictions
+from botscalp.pipeline.rules import Result as Outcome
+from botscalp.pipeline.rules import Rule
+from botscalp.pipeline.sentinels import interval_of, single_feature_auc
+from botscalp.sentinels.surrogates import last_sign, martingale_bars, momentum_bars, shuffled_labels
+from botscalp.sentinels.walk import Pipeline, Walk, predicted, seeded
+from botscalp.statistics import figures
+from botscalp.statistics.figures import Figure
+from botscalp.types import Bars, Bool, Float64, Int64
+from botscalp.windows import Window
+
+CONFIDENCE = 0.995
+TRAININGS = 3
+"""on shuffled labels, at the least"""
+TRAININGS_CONFIDENCE = 0.99
+PLANTED_AUC, PLANTED_TOLERANCE = 0.585, 0.002
+"""of the known score: about the best that liquid markets give, so that training has to work for it"""
+MISSED_AUC = 0.01
+MOST_REPEATED = 0.98
+"""probability with which a sign repeats, beyond which bars are hardly bars any more"""
+
+# What each sentinel's generator is for.
+_SHUFFLED, _MARTINGALE, _PLANTED = 1, 2, 3
+
+
+def shuffled(pipeline: Pipeline, panel: Panel, windows: Sequence[Window], *, seed: int) -> Rule:
+    """S1: a model that learnt from labels in disorder ranks nothing on real ones.
+
+    One training may well miss one half where the features do tell something: whatever it learnt by accident ranks by them.
+    So at least three are made, and the interval is the wider of the block bootstrap's and of Student's over trainings.
+    """
+    block = pipeline.experiment.label.span_bars
+    aucs: list[Figure] = []
+    for number in range(-(-TRAININGS // len(windows)) * len(windows)):
+        window = windows[number % len(windows)]
+        labels = shuffled_labels(panel, window, seeded(seed, _SHUFFLED, number), block=block)
+        fit = pipeline.fit(replace(panel, label_N=labels), window, "S1 shuffled labels")
+        aucs += _window_aucs(predicted(panel, [fit]).test)
+    figure = _mean(aucs)
+    low, high = _interval(figure, pipeline, panel, seed)
+    if figure is not None and low is not None and high is not None and len(aucs) > 1:
+        values = np.array([auc.value for auc in aucs])
+        half = student.ppf((1 + TRAININGS_CONFIDENCE) / 2, len(aucs) - 1) * values.std(ddof=1) / np.sqrt(len(aucs))
+        low, high = min(low, figure.value - half), max(high, figure.value + half)
+    return _rule(
+        "shuffled_labels",
+        figure,
+        low,
+        high,
+        line=0.5,
+        fired=low is not None and high is not None and not low <= 0.5 <= high,
+        words="mean AUC on real test labels of models trained on shuffled ones",
+    )
+
+
+def martingale(
+    pipeline: Pipeline, bars: tuple[Bars, ...], windows: Sequence[Window], *, seed: int
+) -> tuple[list[Rule], str]:
+    """S2: on bars whose directions are coins the whole pipeline finds nothing. The rules, and what trading such bars costs."""
+    experiment = pipeline.experiment
+    surrogate = tuple(martingale_bars(one, seeded(seed, _MARTINGALE, s)) for s, one in enumerate(bars))
+    walk = pipeline.walk(pipeline.panel(surrogate), windows, "S2 martingale bars")
+    auc = _mean(_window_aucs(walk.test))
+    low, high = _interval(auc, pipeline, walk.panel, seed)
+    result = pipeline.trade(walk, surrogate=True).result
+    # Taking the other side of each signal earns as much on these bars: what both earn is a gift of the fill rules.
+    other = pipeline.trade(_other_side(walk), surrogate=True).result
+    gross, gift = (figures.mean(*_gross_bps(one)) for one in (result, other))
+    line = max(0.0, gift.value if gift is not None else 0.0)
+    gross_low, gross_high = _interval(gross, pipeline, walk.panel, seed)
+    rules = [
+        _rule(
+            "martingale_bars",
+            auc,
+            low,
+            high,
+            line=0.5,
+            fired=low is not None and low > 0.5,
+            words="AUC of the pipeline on bars of the same ranges and volumes whose directions are coins",
+        ),
+        _rule(
+            "martingale_gross_bps",
+            gross,
+            gross_low,
+            gross_high,
+            line=line,
+            fired=gross_low is not None and gross_low > line,
+            words="gross bps a trade on the same bars; the line is what the opposite side of each signal earns, or 0",
+        ),
+        single_feature_auc(
+            walk.panel, walk.test, experiment.features, experiment.label, seed=seed, prefix="martingale_"
+        ),
+    ]
+    trades = result.summary
+    if trades.mean_net_bps is None or trades.mean_gross_bps is None:
+        return rules, "on martingale bars the pipeline did not trade"
+    return rules, (
+        f"on martingale bars a trade earns {trades.mean_gross_bps:+.2f} bps and costs "
+        f"{trades.mean_gross_bps - trades.mean_net_bps:.2f}: net {trades.mean_net_bps:+.2f}, which is about minus the costs"
+    )
+
+
+def planted(pipeline: Pipeline, bars: tuple[Bars, ...], windows: Sequence[Window], *, seed: int) -> Rule:
+    """S3: momentum in the signs of returns, as strong as a known score's AUC of 0.585, is found by training."""
+    momentum = _momentum(pipeline, bars, windows, seed=seed)
+    if momentum is None:
+        words = f"no momentum gives the last return's sign an AUC of {PLANTED_AUC} for this label: nothing was planted"
+        return Rule(name="planted_signal", result="clear", value=None, threshold=None, words=words)
+    walk = pipeline.walk(pipeline.panel(momentum.bars), windows, "S3 planted signal")
+    model = _mean(_window_aucs(walk.test))
+    known = _mean(_window_aucs(replace(walk.test, p_raw=momentum.score_N[walk.test.row])))
+    missed = None if model is None or known is None else model - known
+    low, high = _interval(missed, pipeline, walk.panel, seed)
+    reached = "" if model is None or known is None else f" ({model.value:.4f} of {known.value:.4f})"
+    return _rule(
+        "planted_signal",
+        missed,
+        low,
+        high,
+        line=-MISSED_AUC,
+        fired=high is not None and high < -MISSED_AUC,
+        words=f"AUC less that of the last return's sign, where that sign repeats with probability "
+        f"{momentum.repeat:.3f}{reached}",
+    )
+
+
+@dataclass(frozen=True)
+class _Momentum:
+    bars: tuple[Bars, ...]
+    repeat: float
+    score_N: Float64
+
+
+def _momentum(pipeline: Pipeline, bars: tuple[Bars, ...], windows: Sequence[Window], *, seed: int) -> _Momentum | None:
+    """The momentum at which the last return's sign has PLANTED_AUC on the tests, by bisection; None if there is none."""
+    low, high = 0.5, MOST_REPEATED
+    for repeat in (high, *(0.0 for _ in range(20))):
+        repeat = repeat or (low + high) / 2
+        made = tuple(momentum_bars(one, seeded(seed, _PLANTED, s), repeat=repeat) for s, one in enumerate(bars))
+        score_N = np.concatenate([last_sign(one) for one in made])
+        auc = _known_auc(pipeline, made, windows, score_N)
+        if auc is None or (repeat == MOST_REPEATED and auc < PLANTED_AUC):
+            return None
+        if abs(auc - PLANTED_AUC) <= PLANTED_TOLERANCE:
+            break
+        low, high = (low, repeat) if auc > PLANTED_AUC else (repeat, high)
+    return _Momentum(made, repeat, score_N)
+
+
+def _known_auc(pipeline: Pipeline, bars: tuple[Bars, ...], windows: Sequence[Window], score_N: Float64) -> float | None:
+    label_N = np.concatenate([pipeline.experiment.label.labels(one) for one in bars])
+    time_ns = np.concatenate([one.open_time_ns for one in bars])
+    tested = np.zeros(len(time_ns), bool)
+    for window in windows:
+        tested |= (time_ns >= window.test.start_ns) & (time_ns < window.test.end_ns)
+    rows = tested & ~np.isnan(label_N)
+    figure = figures.auc(score_N[rows], label_N[rows].astype(np.float64), time_ns[rows])
+    return None if figure is None else figure.value
+
+
+def _window_aucs(predictions: Predictions) -> list[Figure]:
+    """The AUC of each window: a calibrator's own level does not mix with what a model ranks."""
+    aucs = []
+    for window in np.unique(predictions.window):
+        rows: Bool = predictions.of_window(window)
+        auc = figures.auc(predictions.p_raw[rows], predictions.label[rows], predictions.open_time_ns[rows])
+        if auc is not None:
+            aucs.append(auc)
+    return aucs
+
+
+def _mean(aucs: Sequence[Figure]) -> Figure | None:
+    """The mean of figures of different rows."""
+    if not aucs:
+        return None
+    return Figure(
+        float(np.mean([auc.value for auc in aucs])),
+        np.concatenate([auc.contribution for auc in aucs]) / len(aucs),
+        np.concatenate([auc.time_ns for auc in aucs]),
+    )
+
+
+def _other_side(walk: Walk) -> Walk:
+    """The walk with every probability turned round."""
+    turned = {name: replace(one, p=1 - one.p) for name, one in vars(walk.predictions).items()}
+    return replace(walk, predictions=replace(walk.predictions, **turned))
+
+
+def _gross_bps(result: Result) -> tuple[Float64, Int64]:
+    """What each trade earned before costs, in bps of its entry's notional, and when it was entered; shape (n,)."""
+    gross, time_ns = [], []
+    for predicted_bars, trades in zip(result.market, result.trades_of, strict=True):
+        gross.append(1e4 * trades["gross_quote"] / (trades["size_base"] * trades["entry_price"]))
+        time_ns.append(predicted_bars.bars.open_time_ns[trades["entry"]])
+    return np.concatenate(gross), np.concatenate(time_ns)
+
+
+def _interval(figure: Figure | None, pipeline: Pipeline, panel: Panel, seed: int) -> tuple[float | None, float | None]:
+    span_bars = pipeline.experiment.label.span_bars
+    return interval_of(figure, span_bars, panel.interval_ns, seed=seed, confidence=CONFIDENCE)
+
+
+def _rule(
+    name: str, figure: Figure | None, low: float | None, high: float | None, *, line: float, fired: bool, words: str
+) -> Rule:
+    outcome: Outcome = "fired" if fired else "clear"
+    value = None if figure is None else figure.value
+    return Rule(name=name, result=outcome, value=value, low=low, high=high, threshold=line, words=words)

@@ -1,0 +1,98 @@
+"""The pipeline as sentinels run it again: from bars to trades, on other bars or labels, with the run's own parts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from botscalp.data.bars import clipped
+from botscalp.pipeline import window as one_window
+from botscalp.pipeline.experiment import Experiment
+from botscalp.pipeline.market import Market
+from botscalp.pipeline.panel import Panel, assembled
+from botscalp.pipeline.predictions import Predictions, concatenated
+from botscalp.pipeline.progress import FitProgress
+from botscalp.pipeline.trading import ModelPredictions, Traded, trade
+from botscalp.pipeline.window import FittedWindow, window_seed
+from botscalp.training.settings import Device
+from botscalp.types import Bars
+from botscalp.windows import Window
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walk:
+    """Fitted windows and what they predict; `predictions.test` numbers them by their position, from 0."""
+
+    panel: Panel
+    windows: Sequence[Window]
+    fits: list[FittedWindow]
+    predictions: ModelPredictions
+
+    @property
+    def test(self) -> Predictions:
+        """The out-of-sample predictions."""
+        return self.predictions.test
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """The run's parts, and where it trains."""
+
+    experiment: Experiment
+    device: Device
+    progress: FitProgress
+
+    def panel(self, bars: tuple[Bars, ...]) -> Panel:
+        """Features and labels of the bars, unchecked: a leak is to be found, not to stop the audit."""
+        return assembled(bars, features=self.experiment.features, label=self.experiment.label)
+
+    def fit(self, panel: Panel, window: Window, title: str, *, device: Device | None = None) -> FittedWindow:
+        """Fit the model on one window, as the run does."""
+        experiment = self.experiment
+        self.progress.fit_started(f"{title}: test {window.test.iso()[0][:10]}")
+        fitted = one_window.fit_window(
+            panel,
+            window,
+            model=experiment.model,
+            lags=experiment.features.lags,
+            trainer=experiment.trainer,
+            device=device or self.device,
+            calibration=experiment.calibration,
+            seed=window_seed(experiment.job.seed, panel.symbols, window),
+            on_epoch=self.progress.epoch_finished,
+        )
+        self.progress.fit_finished(experiment.trainer.epochs)
+        return fitted
+
+    def walk(self, panel: Panel, windows: Sequence[Window], title: str) -> Walk:
+        """Fit every window."""
+        fits = [self.fit(panel, window, title) for window in windows]
+        return Walk(panel=panel, windows=windows, fits=fits, predictions=predicted(panel, fits))
+
+    def trade(self, walk: Walk, *, surrogate: bool = False) -> Traded:
+        """Trade what the walk predicts; finer bars know nothing of surrogates and are left out there."""
+        backtest = replace(self.experiment.backtest, finer=None) if surrogate else self.experiment.backtest
+        market = Market.load(walk.panel.bars, backtest)
+        return trade(market, walk.windows, walk.predictions, {}, backtest=backtest)
+
+    def needed(self, bars: tuple[Bars, ...], windows: Sequence[Window]) -> tuple[Bars, ...]:
+        """The bars that these windows see: their lookback before, and their last labels behind."""
+        features, interval_ns = self.experiment.features, bars[0].interval_ns
+        before_ns = 2 * (features.lookback_bars + features.lags) * interval_ns
+        behind_ns = self.experiment.label.span_bars * interval_ns
+        start_ns = min(window.train.start_ns for window in windows) - before_ns
+        return tuple(clipped(one, start_ns, windows[-1].test.end_ns + behind_ns) for one in bars)
+
+
+def predicted(panel: Panel, fits: Sequence[FittedWindow]) -> ModelPredictions:
+    """What the windows say of their test ranges and of the second halves of their validation."""
+    base_rates = [fit.base_rate for fit in fits]
+    return ModelPredictions(
+        test=concatenated(panel, [fit.test for fit in fits], base_rates),
+        validation=concatenated(panel, [fit.calibration for fit in fits], base_rates),
+    )
+
+
+def seeded(seed: int, *numbers: int) -> np.random.Generator:
+    """A generator of its own for each purpose."""
+    return np.random.default_rng([seed, *numbers])
