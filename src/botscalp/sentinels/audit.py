@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -65,8 +66,6 @@ class Audited:
 
     diagnosis: Diagnosis
     rules: tuple[Rule, ...]
-    costs: str
-    """what trading martingale bars comes to"""
     plain_s: float
     """the walk over the audited windows by itself: bars, features, fits, trades"""
     total_s: float
@@ -89,7 +88,7 @@ def run_audit(experiment: Experiment, settings: AuditSettings, folder: Path) -> 
         pipeline = Pipeline(experiment=experiment, device=device, progress=progress)
         with watch.stage("plain"):
             panel = pipeline.panel(bars)
-        windows = _last_windows(experiment, panel, settings.windows)
+        windows = last_windows(experiment, panel, settings.windows)
         origin = provenance(experiment.data, panel, device)
         report.announce(experiment, panel, windows, settings)
         tests = Range(windows[0].test.start_ns, windows[-1].test.end_ns)
@@ -107,45 +106,49 @@ def run_audit(experiment: Experiment, settings: AuditSettings, folder: Path) -> 
 def audit(
     pipeline: Pipeline, panel: Panel, windows: Sequence[Window], settings: AuditSettings, watch: Stopwatch
 ) -> Audited:
-    """Every sentinel, in an order in which a person learns soonest."""
-    experiment, seed, points = pipeline.experiment, settings.seed, settings.points
-    features, label = experiment.features, experiment.label
-    rules: list[Rule] = []
-
-    def asked(*answers: Rule) -> None:
-        rules.extend(answers)
-        for rule in answers:
-            report.answered(rule)
-
-    asked(
-        prefixes(panel, experiment, seed=seed),
-        future_features(panel, features, label, points=points, seed=seed),
-        warm_up(panel, features, points=points, seed=seed),
-        perturbed.future_labels(pipeline, panel, windows, seed=seed),
-    )
-    with watch.stage("plain"):
-        walk = pipeline.walk(panel, windows, "the run itself")
-        traded = pipeline.trade(walk)
-    asked(
-        *too_good(walk.test, experiment, panel, seed=seed),
-        single_feature_auc(panel, walk.test, features, label, seed=seed),
-        fills_after_signal(traded.result, experiment.backtest),
-        perturbed.future_decisions(pipeline, walk, traded.brackets, points=points, seed=seed),
-        perturbed.future_fit(pipeline, walk, seed=seed),
-        retrained.shuffled(pipeline, panel, windows, seed=seed),
-    )
-    needed = pipeline.needed(panel.bars, windows)
-    martingale, costs = retrained.martingale(pipeline, needed, windows, seed=seed)
-    asked(*martingale)
-    asked(retrained.planted(pipeline, needed, windows, seed=seed))
+    """Every sentinel; each answer is said as it comes, the quick ones first."""
+    rules = []
+    for rule in chain(
+        looked_at(pipeline, panel, windows, settings, watch),
+        trained_again(pipeline, panel, windows, seed=settings.seed),
+    ):
+        report.answered(rule)
+        rules.append(rule)
     rules.sort(key=lambda rule: list(SENTINELS).index(rule.name))
     return Audited(
         diagnosis=diagnosed(rules),
         rules=tuple(rules),
-        costs=costs,
         plain_s=watch.seconds["plain"],
-        total_s=watch.total_s,
+        total_s=watch.total_s - watch.seconds["startup"],
     )
+
+
+def looked_at(
+    pipeline: Pipeline, panel: Panel, windows: Sequence[Window], settings: AuditSettings, watch: Stopwatch
+) -> Iterator[Rule]:
+    """The sentinels that look at the run itself: its windows are trained once, and the last one once more."""
+    experiment, seed, points = pipeline.experiment, settings.seed, settings.points
+    features, label = experiment.features, experiment.label
+    yield prefixes(panel, experiment, seed=seed)
+    yield future_features(panel, features, label, points=points, seed=seed)
+    yield warm_up(panel, features, points=points, seed=seed)
+    yield perturbed.future_labels(pipeline, panel, windows, seed=seed)
+    with watch.stage("plain"):
+        walk = pipeline.walk(panel, windows, "the run itself")
+        traded = pipeline.trade(walk)
+    yield from too_good(walk.test, experiment, panel, seed=seed)
+    yield single_feature_auc(panel, walk.test, features, label, seed=seed)
+    yield fills_after_signal(traded.result, experiment.backtest)
+    yield perturbed.future_decisions(pipeline, walk, traded.brackets, points=points, seed=seed)
+    yield perturbed.future_fit(pipeline, walk, seed=seed)
+
+
+def trained_again(pipeline: Pipeline, panel: Panel, windows: Sequence[Window], *, seed: int) -> Iterator[Rule]:
+    """The sentinels that train where the right answer is known."""
+    yield retrained.shuffled(pipeline, panel, windows, seed=seed)
+    needed = pipeline.needed(panel.bars, windows)
+    yield from retrained.martingale(pipeline, needed, windows, seed=seed)
+    yield retrained.planted(pipeline, needed, windows, seed=seed)
 
 
 def prefixes(panel: Panel, experiment: Experiment, *, seed: int) -> Rule:
@@ -190,11 +193,12 @@ def too_good(predictions: Predictions, experiment: Experiment, panel: Panel, *, 
 
 
 def _fits(settings: AuditSettings) -> int:
-    """How often a window is fitted: by the run itself, on shuffled, martingale and planted bars, and once on noise."""
-    return 3 * settings.windows + max(settings.windows, retrained.TRAININGS) + 1
+    """How often windows are fitted: by the run itself, on martingale and planted bars, in pairs on labels, and on noise."""
+    return 3 * settings.windows + 2 * max(settings.windows, retrained.PAIRS) + 1
 
 
-def _last_windows(experiment: Experiment, panel: Panel, count: int) -> tuple[Window, ...]:
+def last_windows(experiment: Experiment, panel: Panel, count: int) -> tuple[Window, ...]:
+    """The experiment's last `count` windows; UserError where one cannot be fitted."""
     span_bars = experiment.label.span_bars
     purge_ns = span_bars * panel.interval_ns
     windows = experiment.wfo.between(*panel.span_ns, interval_ns=panel.interval_ns, purge_ns=purge_ns)[-count:]
@@ -233,7 +237,6 @@ def _found(
             {"sentinel": SENTINELS[rule.name].number or None, "finding": SENTINELS[rule.name].finding, **asdict(rule)}
             for rule in audited.rules
         ],
-        "martingale_costs": audited.costs,
         "windows": [{"window": window.index, "test": window.test.iso()} for window in windows],
         "settings": asdict(settings),
         **origin,

@@ -26,7 +26,9 @@ _EASY = "no model earns what such bars promise: use a market's own bars"
 SENTINELS = {
     "shuffled_labels": Sentinel("S1", "LEAK", "look for labels that reach the model by another way than training rows"),
     "martingale_bars": Sentinel("S2", "LEAK", _SIGN),
-    "martingale_gross_bps": Sentinel("S2", "LEAK", "look at what a fill or a bracket knows of its own bar"),
+    "martingale_gross_bps": Sentinel(
+        "S2", "LEAK", "fills earn without any direction: look at what a fill or a bracket knows of its own bar"
+    ),
     "martingale_single_feature_auc": Sentinel("S2", "LEAK", _SIGN),
     "planted_signal": Sentinel("S3", "BLIND", "give it features that show the last return, more epochs, or more bars"),
     "future_perturbation_features": Sentinel("S4", "LEAK", _SIGN),

@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 
 from botscalp import indicators
-from botscalp.backtest import Bracket
+from botscalp.backtest import Backtest, Bracket
+from botscalp.backtest.records import TRADE
 from botscalp.data.corruption import CORRUPTIONS, Fork, corrupted
 from botscalp.pipeline.market import Market
 from botscalp.pipeline.panel import Panel
@@ -16,14 +17,13 @@ from botscalp.pipeline.sentinels import Point, counted, random_points
 from botscalp.pipeline.trading import chosen_brackets
 from botscalp.pipeline.window import FittedWindow
 from botscalp.sentinels.walk import Pipeline, Walk, predicted, seeded
-from botscalp.types import Bars, Bool, Float32, Float64
+from botscalp.types import Bars, Bool, Float32, Float64, Int64
 from botscalp.windows import Window
 
 DECIDED_BARS = 100
 """up to a point, whose decisions are compared"""
 LATER_BARS = 20
 """behind it that are predicted too: a decision may not know what is said of them"""
-_ENTRY = ("signal", "entry", "side", "size_base", "entry_price")
 
 # What each sentinel's generator is for.
 _LABELS, _FIT, _DECISIONS = 4, 5, 6
@@ -112,61 +112,65 @@ def future_decisions(pipeline: Pipeline, walk: Walk, brackets: Sequence[Bracket]
 def _changed_decisions(
     pipeline: Pipeline, fit: FittedWindow, bracket: Bracket, points: Sequence[Point]
 ) -> Iterator[tuple[Point, str]]:
-    """The points where probabilities or entries differ between the two futures, and which of the two."""
+    """The points where something decided differs between the two futures, and what."""
     features = pipeline.experiment.features
     forks = [point.fork(2 * features.lookback_bars + features.lags + DECIDED_BARS) for point in points]
-    decisions = _decisions(pipeline, fit, bracket, forks)
-    for point, (mine, other) in zip(points, decisions, strict=True):
+    decided = _decided(pipeline, fit, bracket, forks)
+    for point, forked, mine, other in zip(points, forks, decided[::2], decided[1::2], strict=True):
+        # An order of a signal may find no bar to fill in where bars are missing: only what was filled is compared.
+        same_times = len(forked.bars) == len(forked.other)
         for what in mine:
-            if mine[what] != other[what]:
+            if mine[what] != other[what] and (same_times or what != "a signal"):
                 yield point, what
                 break
 
 
-def _decisions(
-    pipeline: Pipeline, fit: FittedWindow, bracket: Bracket, forks: Sequence[Fork]
-) -> list[tuple[dict[str, bytes], dict[str, bytes]]]:
-    """Of both futures of each fork, what was decided up to its last common bar; all are predicted in one go."""
+def _decided(pipeline: Pipeline, fit: FittedWindow, bracket: Bracket, forks: Sequence[Fork]) -> list[dict[str, bytes]]:
+    """What was decided up to the last common bar, in both versions of each fork in turn; all are predicted in one go."""
     from botscalp.training.fit import predict_head
 
     experiment = pipeline.experiment
     stretches = [(bars, one.last) for one in forks for bars in (one.bars, one.other)]
     panels = [pipeline.panel((bars,)) for bars, _ in stretches]
-    rows = [
-        np.flatnonzero(panel.predictable_N[: last + 1 + LATER_BARS])
-        for panel, (_, last) in zip(panels, stretches, strict=True)
-    ]
-    rows = [mine[mine > last - DECIDED_BARS] for mine, (_, last) in zip(rows, stretches, strict=True)]
-    first = np.cumsum([0, *(len(panel.x_NF) for panel in panels)])
+    rows = []
+    for panel, (_, last) in zip(panels, stretches, strict=True):
+        mine = np.flatnonzero(panel.predictable_N[: last + 1 + LATER_BARS])
+        rows.append(mine[mine > last - DECIDED_BARS])
     x_NF = fit.scaler.scaled(np.concatenate([panel.x_NF for panel in panels]))
+    first = np.cumsum([0, *(len(panel.x_NF) for panel in panels)])
+    every_row = np.concatenate([begin + mine for begin, mine in zip(first[:-1], rows, strict=True)])
     head = experiment.model.head(n_features=x_NF.shape[1], lags=experiment.features.lags)
     head.load_state_dict(fit.weights)
-    every_row = np.concatenate([begin + mine for begin, mine in zip(first[:-1], rows, strict=True)])
-    p = fit.calibrator.calibrated(
-        predict_head(head, x_NF=x_NF, rows=every_row, lags=experiment.features.lags, device="cpu")
-    )
-    decided = [
-        {
-            "the probability": here[mine <= last].tobytes(),
-            "a trade's entry": _entries(pipeline, bracket, bars, mine, here, last),
-        }
-        for (bars, last), mine, here in zip(
-            stretches, rows, np.split(p, np.cumsum(list(map(len, rows)))[:-1]), strict=True
-        )
+    p_raw = predict_head(head, x_NF=x_NF, rows=every_row, lags=experiment.features.lags, device="cpu")
+    each_p = np.split(fit.calibrator.calibrated(p_raw), np.cumsum([len(mine) for mine in rows])[:-1])
+    return [
+        {"a probability": p[mine <= last].tobytes(), **_traded(experiment.backtest, bracket, bars, mine, p, last)}
+        for (bars, last), mine, p in zip(stretches, rows, each_p, strict=True)
     ]
-    return list(zip(decided[::2], decided[1::2], strict=True))
 
 
-def _entries(pipeline: Pipeline, bracket: Bracket, bars: Bars, rows: np.ndarray, p: Float64, last: int) -> bytes:
-    """The trades that were entered by row `last`, as far as they were known then."""
-    backtest = pipeline.experiment.backtest
-    market = Market(bars=(bars,), atr=(indicators.atr(bars, backtest.atr_span),), funding=(None,), finer=(None,))
+def _traded(backtest: Backtest, bracket: Bracket, bars: Bars, rows: Int64, p: Float64, last: int) -> dict[str, bytes]:
+    """What trading knew at the close of row `last`: its unit of distance, its signals, its entries, what was over.
+
+    Without finer bars and funding, whose files know no other future; without least sizes, which prices to come decide on.
+    """
+    plain = replace(backtest, finer=None, funding=None, step=None, min_notional=0.0)
+    atr_T = indicators.atr(bars, plain.atr_span)
+    market = Market(bars=(bars,), atr=(atr_T,), funding=(None,), finer=(None,))
     zeros = np.zeros(len(rows), np.int64)
     scores = StoredScores(open_time_ns=bars.open_time_ns[rows], symbol=zeros, window=zeros, p=p)
     span_ns = (int(bars.open_time_ns[0]), int(bars.close_time_ns[-1]))
-    trades = backtest.run(market.predicted(scores, span_ns, np.zeros(1, np.int64)), [bracket]).records
-    entered = trades[trades["entry"] <= last]
-    return b"".join(np.ascontiguousarray(entered[name]).tobytes() for name in _ENTRY)
+    trades = plain.run(market.predicted(scores, span_ns, np.zeros(1, np.int64)), [bracket]).records
+
+    def bits(known: Bool, names: Sequence[str]) -> bytes:
+        return b"".join(np.ascontiguousarray(trades[known][name]).tobytes() for name in names)
+
+    return {
+        "the ATR": atr_T[: last + 1].tobytes(),
+        "a signal": bits(trades["signal"] <= last, ("signal", "side")),
+        "an entry": bits(trades["entry"] <= last, ("signal", "entry", "side", "size_base", "entry_price")),
+        "a trade that was over": bits(trades["exit"] <= last, TRADE.names or ()),
+    }
 
 
 def _equal(a: Float32, b: Float32) -> Bool:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+ALWAYS_EXPLAINED = ("martingale_gross_bps",)
+"""rules whose words say more than whether they fired"""
+
 
 def announce(experiment: Experiment, panel: Panel, windows: Sequence[Window], settings: "AuditSettings") -> None:
     """What will be audited, and by how much training."""
@@ -24,7 +27,7 @@ def announce(experiment: Experiment, panel: Panel, windows: Sequence[Window], se
     _say(
         f"audit of {experiment.title}  study {experiment.job.study}",
         f"  data      {','.join(panel.symbols)} {interval_name(panel.interval_ns)}, {len(panel.open_time_ns):,} bars ({kind})",
-        f"  windows   the last {len(windows)}, tests {start[:10]} .. {end[:10]}; each is trained five times, and one once more",
+        f"  windows   the last {len(windows)}, tests {start[:10]} .. {end[:10]}; each is trained again five times",
         f"  points    {settings.points} random bars; no new setting is scored on test bars, so this is no trial",
     )
 
@@ -36,7 +39,7 @@ def answered(rule: Rule) -> None:
 
 def conclude(audited: "Audited") -> None:
     """The table, the sentence, and what it took."""
-    _say("", *(line for rule in audited.rules for line in _row(rule)), f"  {audited.costs}", "")
+    _say("", *(line for rule in audited.rules for line in _row(rule)), "")
     _say(
         f"DIAGNOSIS      {audited.diagnosis.finding}: {audited.diagnosis.sentence}",
         f"time           {audited.total_s:.0f} s, {audited.total_s / audited.plain_s:.1f} times the "
@@ -52,7 +55,7 @@ def _row(rule: Rule) -> Iterator[str]:
         figure += f" [{rule.low:.4g}, {rule.high:.4g}]"
     line = "" if rule.threshold is None else f"line {rule.threshold:.4g}"
     yield f"  {SENTINELS[rule.name].number:<3}{rule.result:<6} {rule.name:<32} {figure:<30} {line}".rstrip()
-    if rule.result == "fired":
+    if rule.result == "fired" or rule.name in ALWAYS_EXPLAINED:
         yield f"     {rule.words}"
 
 

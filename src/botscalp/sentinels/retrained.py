@@ -12,17 +12,19 @@ from botscalp.pipeline.predictions import Predictions
 from botscalp.pipeline.rules import Result as Outcome
 from botscalp.pipeline.rules import Rule
 from botscalp.pipeline.sentinels import interval_of, single_feature_auc
-from botscalp.sentinels.surrogates import last_sign, martingale_bars, momentum_bars, shuffled_labels
-from botscalp.sentinels.walk import Pipeline, Walk, predicted, seeded
+from botscalp.sentinels.surrogates import last_sign, martingale_bars, momentum_bars, reversed_labels, shuffled_labels
+from botscalp.sentinels.walk import Pipeline, predicted, seeded
 from botscalp.statistics import figures
 from botscalp.statistics.figures import Figure
 from botscalp.types import Bars, Bool, Float64, Int64
 from botscalp.windows import Window
 
 CONFIDENCE = 0.995
-TRAININGS = 3
-"""on shuffled labels, at the least"""
-TRAININGS_CONFIDENCE = 0.99
+PAIRS = 3
+"""of trainings on shuffled labels, at the least"""
+PAIRS_CONFIDENCE = 0.99
+LEAST_AUC = 0.005
+"""off one half, below which a pair says nothing: twins are no perfect mirrors"""
 PLANTED_AUC, PLANTED_TOLERANCE = 0.585, 0.002
 """of the known score: about the best that liquid markets give, so that training has to work for it"""
 MISSED_AUC = 0.01
@@ -34,23 +36,30 @@ _SHUFFLED, _MARTINGALE, _PLANTED = 1, 2, 3
 
 
 def shuffled(pipeline: Pipeline, panel: Panel, windows: Sequence[Window], *, seed: int) -> Rule:
-    """S1: a model that learnt from labels in disorder ranks nothing on real ones.
+    """S1: models that learnt from labels in disorder rank nothing on real ones.
 
-    One training may well miss one half where the features do tell something: whatever it learnt by accident ranks by them.
-    So at least three are made, and the interval is the wider of the block bootstrap's and of Student's over trainings.
+    Where features do tell something, one such model is off one half by far: whatever it learnt by accident ranks by them.
+    So each has a twin, trained on the same labels reversed, which is off by as much the other way, and at least three pairs
+    are made: the interval is the wider of the block bootstrap's and of Student's over pairs.
     """
-    block = pipeline.experiment.label.span_bars
-    aucs: list[Figure] = []
-    for number in range(-(-TRAININGS // len(windows)) * len(windows)):
+    pairs = []
+    for number in range(-(-PAIRS // len(windows)) * len(windows)):
         window = windows[number % len(windows)]
-        labels = shuffled_labels(panel, window, seeded(seed, _SHUFFLED, number), block=block)
-        fit = pipeline.fit(replace(panel, label_N=labels), window, "S1 shuffled labels")
-        aucs += _window_aucs(predicted(panel, [fit]).test)
+        labels = shuffled_labels(
+            panel, window, seeded(seed, _SHUFFLED, number), block=pipeline.experiment.label.span_bars
+        )
+        fits = [
+            pipeline.fit(replace(panel, label_N=one), window, "S1 shuffled labels")
+            for one in (labels, reversed_labels(panel, window, labels))
+        ]
+        pairs.append(_mean([auc for fit in fits for auc in _window_aucs(predicted(panel, [fit]).test)]))
+    aucs = [pair for pair in pairs if pair is not None]
     figure = _mean(aucs)
     low, high = _interval(figure, pipeline, panel, seed)
-    if figure is not None and low is not None and high is not None and len(aucs) > 1:
+    if figure is not None and low is not None and high is not None:
         values = np.array([auc.value for auc in aucs])
-        half = student.ppf((1 + TRAININGS_CONFIDENCE) / 2, len(aucs) - 1) * values.std(ddof=1) / np.sqrt(len(aucs))
+        half = student.ppf((1 + PAIRS_CONFIDENCE) / 2, len(aucs) - 1) * values.std(ddof=1) / np.sqrt(len(aucs))
+        half = max(half, LEAST_AUC)
         low, high = min(low, figure.value - half), max(high, figure.value + half)
     return _rule(
         "shuffled_labels",
@@ -59,26 +68,21 @@ def shuffled(pipeline: Pipeline, panel: Panel, windows: Sequence[Window], *, see
         high,
         line=0.5,
         fired=low is not None and high is not None and not low <= 0.5 <= high,
-        words="mean AUC on real test labels of models trained on shuffled ones",
+        words="mean AUC on real test labels of models trained on shuffled ones, and on those reversed",
     )
 
 
-def martingale(
-    pipeline: Pipeline, bars: tuple[Bars, ...], windows: Sequence[Window], *, seed: int
-) -> tuple[list[Rule], str]:
-    """S2: on bars whose directions are coins the whole pipeline finds nothing. The rules, and what trading such bars costs."""
+def martingale(pipeline: Pipeline, bars: tuple[Bars, ...], windows: Sequence[Window], *, seed: int) -> list[Rule]:
+    """S2: on bars whose directions are coins the whole pipeline finds nothing, and its trades earn minus their costs."""
     experiment = pipeline.experiment
     surrogate = tuple(martingale_bars(one, seeded(seed, _MARTINGALE, s)) for s, one in enumerate(bars))
     walk = pipeline.walk(pipeline.panel(surrogate), windows, "S2 martingale bars")
     auc = _mean(_window_aucs(walk.test))
     low, high = _interval(auc, pipeline, walk.panel, seed)
-    result = pipeline.trade(walk, surrogate=True).result
-    # Taking the other side of each signal earns as much on these bars: what both earn is a gift of the fill rules.
-    other = pipeline.trade(_other_side(walk), surrogate=True).result
-    gross, gift = (figures.mean(*_gross_bps(one)) for one in (result, other))
-    line = max(0.0, gift.value if gift is not None else 0.0)
+    result = pipeline.trade_without_skill(walk).result
+    gross = figures.mean(*_gross_bps(result))
     gross_low, gross_high = _interval(gross, pipeline, walk.panel, seed)
-    rules = [
+    return [
         _rule(
             "martingale_bars",
             auc,
@@ -93,21 +97,14 @@ def martingale(
             gross,
             gross_low,
             gross_high,
-            line=line,
-            fired=gross_low is not None and gross_low > line,
-            words="gross bps a trade on the same bars; the line is what the opposite side of each signal earns, or 0",
+            line=0.0,
+            fired=gross_low is not None and gross_low > 0.0,
+            words=f"gross bps a trade on such bars, a signal at any probability; {_net(result)}",
         ),
         single_feature_auc(
             walk.panel, walk.test, experiment.features, experiment.label, seed=seed, prefix="martingale_"
         ),
     ]
-    trades = result.summary
-    if trades.mean_net_bps is None or trades.mean_gross_bps is None:
-        return rules, "on martingale bars the pipeline did not trade"
-    return rules, (
-        f"on martingale bars a trade earns {trades.mean_gross_bps:+.2f} bps and costs "
-        f"{trades.mean_gross_bps - trades.mean_net_bps:.2f}: net {trades.mean_net_bps:+.2f}, which is about minus the costs"
-    )
 
 
 def planted(pipeline: Pipeline, bars: tuple[Bars, ...], windows: Sequence[Window], *, seed: int) -> Rule:
@@ -190,12 +187,6 @@ def _mean(aucs: Sequence[Figure]) -> Figure | None:
     )
 
 
-def _other_side(walk: Walk) -> Walk:
-    """The walk with every probability turned round."""
-    turned = {name: replace(one, p=1 - one.p) for name, one in vars(walk.predictions).items()}
-    return replace(walk, predictions=replace(walk.predictions, **turned))
-
-
 def _gross_bps(result: Result) -> tuple[Float64, Int64]:
     """What each trade earned before costs, in bps of its entry's notional, and when it was entered; shape (n,)."""
     gross, time_ns = [], []
@@ -203,6 +194,12 @@ def _gross_bps(result: Result) -> tuple[Float64, Int64]:
         gross.append(1e4 * trades["gross_quote"] / (trades["size_base"] * trades["entry_price"]))
         time_ns.append(predicted_bars.bars.open_time_ns[trades["entry"]])
     return np.concatenate(gross), np.concatenate(time_ns)
+
+
+def _net(result: Result) -> str:
+    """What is left after costs."""
+    net = result.summary.mean_net_bps
+    return "without trades" if net is None else f"net {net:+.2f}, which is about minus the costs"
 
 
 def _interval(figure: Figure | None, pipeline: Pipeline, panel: Panel, seed: int) -> tuple[float | None, float | None]:

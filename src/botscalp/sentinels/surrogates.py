@@ -81,14 +81,25 @@ def shuffled_labels(panel: Panel, window: Window, rng: np.random.Generator, *, b
     Each symbol's labels stay its own, and each range keeps its share of "up"; test labels are the real ones. Shape (N,).
     """
     label_N = panel.label_N.copy()
-    for part in (window.train, window.stopping, window.calibration):
-        rows = panel.labelled_rows(part)
+    for rows in _fitted_rows(panel, window):
         for symbol in range(len(panel.bars)):
             mine = rows[panel.symbol_N[rows] == symbol]
             blocks = np.array_split(mine, max(1, len(mine) // block))
             order = rng.permutation(len(blocks))
             label_N[mine] = panel.label_N[np.concatenate([blocks[i] for i in order])]
     return label_N
+
+
+def reversed_labels(panel: Panel, window: Window, label_N: Float32) -> Float32:
+    """The labels with up and down exchanged in the ranges that the window fits on. Shape (N,)."""
+    reversed_N = label_N.copy()
+    for rows in _fitted_rows(panel, window):
+        reversed_N[rows] = 1 - label_N[rows]
+    return reversed_N
+
+
+def _fitted_rows(panel: Panel, window: Window) -> list[Int64]:
+    return [panel.labelled_rows(part) for part in (window.train, window.stopping, window.calibration)]
 
 
 def _relative_to_close(bars: Bars) -> tuple[Float64, Float64, Float64, Float64]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from botscalp.backtest import Backtest
 from botscalp.data.bars import clipped
 from botscalp.pipeline import window as one_window
 from botscalp.pipeline.experiment import Experiment
@@ -69,11 +70,19 @@ class Pipeline:
         fits = [self.fit(panel, window, title) for window in windows]
         return Walk(panel=panel, windows=windows, fits=fits, predictions=predicted(panel, fits))
 
-    def trade(self, walk: Walk, *, surrogate: bool = False) -> Traded:
-        """Trade what the walk predicts; finer bars know nothing of surrogates and are left out there."""
-        backtest = replace(self.experiment.backtest, finer=None) if surrogate else self.experiment.backtest
-        market = Market.load(walk.panel.bars, backtest)
-        return trade(market, walk.windows, walk.predictions, {}, backtest=backtest)
+    def trade(self, walk: Walk) -> Traded:
+        """Trade what the walk predicts."""
+        return self._traded(walk, self.experiment.backtest)
+
+    def trade_without_skill(self, walk: Walk) -> Traded:
+        """Trade what a walk on surrogate bars predicts, at any probability: one of nothing hardly clears a threshold.
+
+        Without finer bars, which know nothing of surrogates.
+        """
+        return self._traded(walk, replace(self.experiment.backtest, threshold=0.5, select="none", finer=None))
+
+    def _traded(self, walk: Walk, backtest: Backtest) -> Traded:
+        return trade(Market.load(walk.panel.bars, backtest), walk.windows, walk.predictions, {}, backtest=backtest)
 
     def needed(self, bars: tuple[Bars, ...], windows: Sequence[Window]) -> tuple[Bars, ...]:
         """The bars that these windows see: their lookback before, and their last labels behind."""
