@@ -1,0 +1,135 @@
+"""What every run checks of itself: clear on honest runs, at next to no cost."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from runs import composed
+
+from botscalp.pipeline.market import Market
+from botscalp.pipeline.panel import Panel, build_panel
+from botscalp.pipeline.predictions import Predictions
+from botscalp.pipeline.sentinels import fills_after_signal, light_sentinels, single_feature_auc, warm_up
+from botscalp.types import Float64
+
+EXPERIMENT = composed("data.edge=0.08")
+
+
+@pytest.fixture(scope="module")
+def panel() -> Panel:
+    return build_panel(EXPERIMENT.data.load(), features=EXPERIMENT.features, label=EXPERIMENT.label, seed=0)
+
+
+@pytest.fixture(scope="module")
+def predictions(panel: Panel) -> Predictions:
+    """A coin's, over two weeks."""
+    rows = np.flatnonzero(panel.predictable_N)[-4_032:]
+    p = np.random.default_rng(0).uniform(0.4, 0.6, len(rows))
+    return Predictions(
+        row=rows,
+        open_time_ns=panel.open_time_ns[rows],
+        symbol=panel.symbol_N[rows],
+        window=np.repeat([0, 1], 2_016),
+        p_raw=p,
+        p=p,
+        label=panel.label_N[rows].astype(np.float64),
+        base_rate=np.full(len(rows), 0.5),
+    )
+
+
+def traded(predictions: Predictions, **settings: float):  # type: ignore[no-untyped-def]
+    backtest = replace(EXPERIMENT.backtest, **settings)  # type: ignore[arg-type]
+    market = Market.load(EXPERIMENT.data.load(), backtest)
+    span_ns = (int(predictions.open_time_ns[0]), int(predictions.open_time_ns[-1]) + 1)
+    return backtest.run(market.predicted(predictions, span_ns, np.zeros(1, np.int64))), backtest
+
+
+def test_an_honest_run_is_clear_and_pays_little(panel: Panel, predictions: Predictions) -> None:
+    result, backtest = traded(predictions)
+    for _ in range(2):
+        started = time.perf_counter()
+        rules = light_sentinels(
+            panel=panel,
+            predictions=predictions,
+            result=result,
+            features=EXPERIMENT.features,
+            label=EXPERIMENT.label,
+            backtest=backtest,
+            seed=0,
+        )
+        seconds = time.perf_counter() - started
+    assert [rule.name for rule in rules] == [
+        "prefix_invariance",
+        "future_perturbation_features",
+        "warm_up",
+        "single_feature_auc",
+        "fills_after_signal",
+    ]
+    assert {rule.result for rule in rules} == {"clear"}
+    assert seconds < 1
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"latency_bars": 2}, {"spread_bps": 3.0}, {"tick": 0.5, "round_prices": True}]
+)
+def test_honest_fills_are_clear_whatever_the_costs(predictions: Predictions, settings: dict[str, float]) -> None:
+    result, backtest = traded(predictions, **settings)
+    assert len(result.records) > 200
+    assert fills_after_signal(result, backtest).result == "clear"
+
+
+@pytest.mark.parametrize("bps", [0.01, 5.0])
+def test_a_fill_better_than_the_open_fires(predictions: Predictions, bps: float) -> None:
+    result, backtest = traded(predictions)
+    result.records["entry_price"][7] *= 1 - result.records["side"][7] * bps * 1e-4
+    rule = fills_after_signal(result, backtest)
+    assert (rule.result, rule.value) == ("fired", 1.0) and "filled better than the open" in rule.words
+
+
+def telling(panel: Panel, predictions: Predictions, column: Float64) -> Panel:
+    """The panel with this in place of its first feature on the predicted rows."""
+    x_NF = panel.x_NF.copy()
+    x_NF[predictions.row, 0] = column
+    return replace(panel, x_NF=x_NF)
+
+
+@pytest.mark.parametrize(("weight", "result"), [(0.0, "clear"), (1.0, "fired"), (-1.0, "fired")])
+def test_a_feature_that_tells_the_label_fires_on_all_rows(
+    panel: Panel, predictions: Predictions, weight: float, result: str
+) -> None:
+    noise = np.random.default_rng(1).standard_normal(len(predictions.row))
+    column = noise + weight * np.nan_to_num(predictions.label)
+    rule = single_feature_auc(
+        telling(panel, predictions, column), predictions, EXPERIMENT.features, EXPERIMENT.label, seed=0
+    )
+    assert rule.result == result
+    if result == "fired":
+        assert rule.low is not None and rule.high is not None and rule.value is not None
+        assert "return_1" in rule.words and "all test rows" in rule.words
+        assert (rule.value > 0.7, rule.threshold) == ((True, 0.6) if weight > 0 else (False, 0.4))
+
+
+def test_a_feature_that_tells_one_window_fires_there(panel: Panel, predictions: Predictions) -> None:
+    noise = np.random.default_rng(1).standard_normal(len(predictions.row))
+    turned = np.where(predictions.window == 1, 1.0, -1.0) * (np.nan_to_num(predictions.label) - 0.5)
+    rule = single_feature_auc(
+        telling(panel, predictions, noise + turned), predictions, EXPERIMENT.features, EXPERIMENT.label, seed=0
+    )
+    assert rule.result == "fired" and "the test of window" in rule.words
+
+
+def test_warm_up_clears_what_weighs_a_millionth_and_fires_at_more(panel: Panel) -> None:
+    """An EMA of 48 bars is warm after its declared lookback; half of it leaves a thousandth of the seed."""
+
+    class Short(type(EXPERIMENT.features)):  # type: ignore[misc]
+        @property
+        def lookback_bars(self) -> int:
+            return 150
+
+        def compute(self, bars):  # type: ignore[no-untyped-def]
+            return EXPERIMENT.features.compute(bars)
+
+    assert warm_up(panel, EXPERIMENT.features, points=40, seed=0).result == "clear"
+    short = Short(**vars(EXPERIMENT.features))
+    assert warm_up(panel, short, points=40, seed=0).result == "fired"
