@@ -1,6 +1,5 @@
 """`python -m botscalp.train`: train on walk-forward windows, score out of sample, and say whether to believe it."""
 
-import contextlib
 import sys
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from botscalp.errors import UnwantedVerdictError, UserError
 def train(cfg: DictConfig) -> None:
     """Compose the experiment, run it into Hydra's output folder, and print that folder last."""
     from botscalp.config import GROUPS, experiment_of, overridden
-    from botscalp.pipeline.run_folder import CONFIG
+    from botscalp.pipeline.run_folder import CONFIG, remove_if_empty
     from botscalp.pipeline.walkforward import run_walk_forward
 
     hydra = HydraConfig.get()
@@ -30,22 +29,13 @@ def train(cfg: DictConfig) -> None:
         OmegaConf.save(cfg, folder / CONFIG, resolve=True)
         summary = run_walk_forward(experiment, folder)
     except UserError:
-        _leave_no_empty_run(folder)
+        remove_if_empty(folder)
         raise
     print(folder)
     sys.stdout.flush()
     outcome = summary["verdict"]["outcome"]
     if outcome in experiment.job.fail_on:
         raise UnwantedVerdictError(f"the verdict is {outcome}, which fail_on={list(experiment.job.fail_on)} lists")
-
-
-def _leave_no_empty_run(folder: Path) -> None:
-    """Remove the folder that Hydra made for a run that never began."""
-    if not (folder / "models").exists():
-        for name in ("config.yaml", "log.txt"):
-            (folder / name).unlink(missing_ok=True)
-        with contextlib.suppress(OSError):
-            folder.rmdir()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The files of a run: tables by fixed schemas, and summary.json last, so that its presence means that the run is whole."""
 
+import contextlib
 import json
 import os
 from collections.abc import Mapping
@@ -46,6 +47,15 @@ TRADES = pa.schema(
     }
 )
 EQUITY = pa.schema({"close_time": _TIME, "equity_quote": pa.float64()})
+
+
+def remove_if_empty(folder: Path) -> None:
+    """Remove the folder that Hydra made for a run that never began."""
+    if not (folder / "models").exists():
+        for name in (CONFIG, "log.txt"):
+            (folder / name).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def write_predictions(folder: Path, test: pd.DataFrame, validation: pd.DataFrame) -> None:

@@ -22,6 +22,8 @@ from botscalp.windows import Window
 
 DECIDED_BARS = 100
 """up to a point, whose decisions are compared"""
+POINTS_AT_ONCE = 32
+"""whose bars are in memory together"""
 LATER_BARS = 20
 """behind it that are predicted too: a decision may not know what is said of them"""
 
@@ -103,8 +105,10 @@ def future_decisions(pipeline: Pipeline, walk: Walk, brackets: Sequence[Bracket]
             inside=inside & panel.predictable_N,
         )
         looked_at += len(chosen)
-        for point, what in _changed_decisions(pipeline, fit, brackets[number], chosen):
-            found.append(f"{what}, at or before {point.text}")
+        for first in range(0, len(chosen), POINTS_AT_ONCE):
+            some = chosen[first : first + POINTS_AT_ONCE]
+            for point, what in _changed_decisions(pipeline, fit, brackets[number], some):
+                found.append(f"{what}, at or before {point.text}")
     words = "points at which a decision up to a bar changed with the bars after it"
     return counted("future_perturbation_decisions", found, looked_at, words)
 
