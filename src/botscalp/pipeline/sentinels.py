@@ -85,17 +85,10 @@ def future_features(panel: Panel, features: FeatureSet, label: Label, *, points:
         differs = [*differs_TF.any(axis=0), bool((mine.predictable_N[known] != other.predictable_N[known]).any())]
         return ", ".join(name for name, different in zip(names, differs, strict=True) if different) or None
 
-    found = [
-        f"{what}, at or before {point.text}"
-        for point in random_points(panel, points=points, seed=seed, after=1, least=features.lookback_bars)
-        if (what := changed(point.fork(before)))
-    ]
-    return counted(
-        "future_perturbation_features",
-        found,
-        points,
-        "points at which features up to a bar changed with the bars after it",
-    )
+    chosen = random_points(panel, points=points, seed=seed, least=features.lookback_bars, after=1)
+    found = [f"{what}, at or before {point.text}" for point in chosen if (what := changed(point.fork(before)))]
+    words = "points at which features up to a bar changed with the bars after it"
+    return counted("future_perturbation_features", found, len(chosen), words)
 
 
 def warm_up(panel: Panel, features: FeatureSet, *, points: int, seed: int) -> Rule:
