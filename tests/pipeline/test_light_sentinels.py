@@ -2,15 +2,19 @@
 
 import time
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 from runs import composed
 
+from botscalp.backtest import Backtest
+from botscalp.backtest.records import REASONS
 from botscalp.pipeline.market import Market
 from botscalp.pipeline.panel import Panel, build_panel
 from botscalp.pipeline.predictions import Predictions
 from botscalp.pipeline.sentinels import fills_after_signal, light_sentinels, single_feature_auc, warm_up
+from botscalp.pipeline.trading import Traded
 from botscalp.types import Float64
 
 EXPERIMENT = composed("data.edge=0.08")
@@ -38,21 +42,24 @@ def predictions(panel: Panel) -> Predictions:
     )
 
 
-def traded(predictions: Predictions, **settings: float):  # type: ignore[no-untyped-def]
-    backtest = replace(EXPERIMENT.backtest, **settings)  # type: ignore[arg-type]
+def traded(predictions: Predictions, **settings: Any) -> tuple[Traded, Backtest]:
+    backtest = replace(EXPERIMENT.backtest, **settings)
     market = Market.load(EXPERIMENT.data.load(), backtest)
+    middle_ns = int(predictions.open_time_ns[2_016])
     span_ns = (int(predictions.open_time_ns[0]), int(predictions.open_time_ns[-1]) + 1)
-    return backtest.run(market.predicted(predictions, span_ns, np.zeros(1, np.int64))), backtest
+    brackets = [backtest.bracket, replace(backtest.bracket, stop_atr=1.0, target_atr=1.0)]
+    result = backtest.run(market.predicted(predictions, span_ns, np.array([span_ns[0], middle_ns])), brackets)
+    return Traded(result=result, brackets=brackets, baselines={}, sizes=[]), backtest
 
 
 def test_an_honest_run_is_clear_and_pays_little(panel: Panel, predictions: Predictions) -> None:
-    result, backtest = traded(predictions)
+    trades, backtest = traded(predictions)
     for _ in range(2):
         started = time.perf_counter()
         rules = light_sentinels(
             panel=panel,
             predictions=predictions,
-            result=result,
+            traded=trades,
             features=EXPERIMENT.features,
             label=EXPERIMENT.label,
             backtest=backtest,
@@ -71,20 +78,47 @@ def test_an_honest_run_is_clear_and_pays_little(panel: Panel, predictions: Predi
 
 
 @pytest.mark.parametrize(
-    "settings", [{}, {"latency_bars": 2}, {"spread_bps": 3.0}, {"tick": 0.5, "round_prices": True}]
+    "settings",
+    [
+        {},
+        {"latency_bars": 2},
+        {"spread_bps": 3.0},
+        {"tick": 0.5, "round_prices": True},
+        {
+            "kelly_fraction": 1.0,
+            "notional": None,
+            "max_exposure": 1.0,
+            "spread_bps": 9.0,
+            "tick": 2.0,
+            "slippage_bps": None,
+            "slippage_ticks": 1.0,
+        },
+    ],
 )
 def test_honest_fills_are_clear_whatever_the_costs(predictions: Predictions, settings: dict[str, float]) -> None:
-    result, backtest = traded(predictions, **settings)
-    assert len(result.records) > 200
-    assert fills_after_signal(result, backtest).result == "clear"
+    trades, backtest = traded(predictions, **settings)
+    assert len(trades.result.records) > 200
+    rule = fills_after_signal(trades, backtest)
+    assert rule.result == "clear", rule.words
 
 
 @pytest.mark.parametrize("bps", [0.01, 5.0])
 def test_a_fill_better_than_the_open_fires(predictions: Predictions, bps: float) -> None:
-    result, backtest = traded(predictions)
-    result.records["entry_price"][7] *= 1 - result.records["side"][7] * bps * 1e-4
-    rule = fills_after_signal(result, backtest)
-    assert (rule.result, rule.value) == ("fired", 1.0) and "filled better than the open" in rule.words
+    trades, backtest = traded(predictions)
+    records = trades.result.records
+    records["entry_price"][7] *= 1 - records["side"][7] * bps * 1e-4
+    rule = fills_after_signal(trades, backtest)
+    assert rule.result == "fired" and "filled better than the open" in rule.words
+
+
+@pytest.mark.parametrize("reason", range(3), ids=REASONS[:3])
+def test_an_exit_better_than_due_fires(predictions: Predictions, reason: int) -> None:
+    trades, backtest = traded(predictions)
+    records = trades.result.records
+    (mine, *_) = np.flatnonzero(records["reason"] == reason)
+    records["exit_price"][mine] *= 1 + records["side"][mine] * 2e-4  # more than the slippage that a stop pays
+    rule = fills_after_signal(trades, backtest)
+    assert (rule.result, rule.value) == ("fired", 1.0) and "left better than it was due" in rule.words
 
 
 def telling(panel: Panel, predictions: Predictions, column: Float64) -> Panel:

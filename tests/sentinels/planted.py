@@ -13,6 +13,7 @@ from scipy.signal import filtfilt
 
 from botscalp.backtest import Backtest
 from botscalp.backtest import settings as backtest_settings
+from botscalp.backtest.records import TARGET
 from botscalp.features.families import Feature
 from botscalp.features.feature_set import FeatureSet
 from botscalp.features.scaler import Scaler
@@ -280,18 +281,33 @@ def early_atr(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sold_at_the_high(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Trades leave at the best price of the bar that ends them."""
+    """Targets are filled at the best price of their bar."""
 
     def run(self: Backtest, market: Any, by_window: Any = None) -> Any:
         result = honest_run(self, market, by_window)
         trades, bars = result.records, market[0].bars
         best = np.where(trades["side"] > 0, bars.high[trades["exit"]], bars.low[trades["exit"]])
-        gain = trades["side"] * (best - bars.open[trades["entry"]]) * trades["size_base"]
-        trades["pnl_quote"] += gain - trades["gross_quote"]
-        trades["gross_quote"] = gain
+        trades["exit_price"] = np.where(trades["reason"] == TARGET, best, trades["exit_price"])
         return result
 
     monkeypatch.setattr(backtest_settings.Backtest, "run", run)
+
+
+def knows_the_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A signal counts only where it will have been right six bars on."""
+
+    def run(self: Backtest, market: Any, by_window: Any = None) -> Any:
+        seeing = []
+        for one in market:
+            rises = series(one.bars.close).shift(-6).to_numpy() > one.bars.close
+            seeing.append(replace(one, p=np.where(rises == (one.p > 0.5), one.p, np.nan)))
+        return honest_run(self, seeing, by_window)
+
+    monkeypatch.setattr(backtest_settings.Backtest, "run", run)
+
+
+def at_any_probability(experiment: Experiment) -> Experiment:
+    return replace(experiment, backtest=replace(experiment.backtest, threshold=0.5))
 
 
 FEATURES, LABELS = "future_perturbation_features", "future_perturbation_labels"
@@ -319,14 +335,16 @@ LEAKS = [
     Leak("samples that hold bar t + 1", DECISIONS, patch=samples_one_bar_late),
     Leak("signals that wait for the next probability", DECISIONS, patch=waits_for_the_next),
     Leak("ATR of the next bar", DECISIONS, patch=early_atr),
+    Leak("signals that know the way", DECISIONS, at_any_probability, patch=knows_the_way),
     Leak("fills at the signal's own close", "fills_after_signal", patch=filled_at_the_signal),
+    Leak("targets at the best price of their bar", "fills_after_signal", patch=sold_at_the_high),
 ]
 """found by looking at the run itself"""
 
 LEAKS_FOUND_BY_TRAINING = [
     Leak("forecast that leans to the test's labels", "shuffled_labels", patch=after_fit(labels_in_forecast)),
     Leak("shifted feature", "martingale_bars", with_column(shifted), also=("martingale_single_feature_auc",)),
-    Leak("exits at the best price of their bar", "martingale_gross_bps", patch=sold_at_the_high),
+    Leak("signals that know the way", "martingale_gross_bps", patch=knows_the_way),
 ]
 """found by training where the right answer is known"""
 

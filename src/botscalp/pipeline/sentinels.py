@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import rankdata
 
-from botscalp.backtest import Backtest, Result
+from botscalp.backtest import Backtest
 from botscalp.data.corruption import CORRUPTIONS, Fork, fork
 from botscalp.features.causality import CUTS
 from botscalp.features.feature_set import FeatureSet
@@ -19,6 +19,7 @@ from botscalp.labels import Label
 from botscalp.pipeline.panel import Panel, assembled
 from botscalp.pipeline.predictions import Predictions
 from botscalp.pipeline.rules import Rule
+from botscalp.pipeline.trading import Traded
 from botscalp.statistics import figures
 from botscalp.statistics.bootstrap import Resampling
 from botscalp.times import time_text
@@ -41,7 +42,7 @@ def light_sentinels(
     *,
     panel: Panel,
     predictions: Predictions,
-    result: Result,
+    traded: Traded,
     features: FeatureSet,
     label: Label,
     backtest: Backtest,
@@ -53,7 +54,7 @@ def light_sentinels(
     Args:
         panel: as `build_panel` gave it, so that its features have passed the check on prefixes.
         predictions: of the test ranges.
-        result: what trading them gave.
+        traded: what trading them gave, with each window's bracket.
         seed: of the random bars.
         points: how many of them.
     """
@@ -62,7 +63,7 @@ def light_sentinels(
         future_features(panel, features, label, points=points, seed=seed),
         warm_up(panel, features, points=points, seed=seed),
         single_feature_auc(panel, predictions, features, label, seed=seed),
-        fills_after_signal(result, backtest),
+        fills_after_signal(traded, backtest),
     ]
 
 
@@ -149,17 +150,36 @@ def single_feature_auc(
     )
 
 
-def fills_after_signal(result: Result, backtest: Backtest) -> Rule:
-    """S8: a signal of a close is filled at the next open or later, and at no better price than that open's."""
-    found, interval_ns, terms = [], result.market[0].bars.interval_ns, backtest.terms
+def fills_after_signal(traded: Traded, backtest: Backtest) -> Rule:
+    """S8: a signal of a close is filled at the next open or later, no better than that open, and left no better than due.
+
+    Due is the stop's level for a stop, the target's or the open beyond it for a target, else the open, or the last close.
+    """
+    found, result, terms = [], traded.result, backtest.terms
+    stop_atr_W, target_atr_W = (
+        np.array([getattr(bracket, name) for bracket in traded.brackets]) for name in ("stop_atr", "target_atr")
+    )
     for predicted, trades in zip(result.market, result.trades_of, strict=True):
         bars, side = predicted.bars, trades["side"].astype(np.float64)
-        signal_ns, entry_ns, exit_ns = (bars.open_time_ns[trades[row]] for row in ("signal", "entry", "exit"))
-        quote = bars.open[trades["entry"]] * (1 + side * terms["half_spread"])
+        signal, entry, exit_, reason = (trades[name] for name in ("signal", "entry", "exit", "reason"))
+        signal_ns = bars.open_time_ns[signal]
+        known_ns = signal_ns + (1 + terms["latency_bars"]) * bars.interval_ns
+        early = (bars.open_time_ns[entry] < known_ns) | (exit_ < entry)
+
+        quote = bars.open[entry] * (1 + side * terms["half_spread"])
         fill = quote * (1 + side * terms["slippage_rate"]) + side * terms["slippage_price"]
-        early = (entry_ns < signal_ns + (1 + terms["latency_bars"]) * interval_ns) | (exit_ns < entry_ns)
-        better = side * (trades["entry_price"] - fill) < -_FILL_ROUNDING * fill
-        for what, wrong in (("filled before its signal was known", early), ("filled better than the open", better)):
+        better = side * (fill - trades["entry_price"])
+        window, open_, atr = predicted.window[entry], bars.open[exit_], predicted.atr[signal]
+        stop = trades["entry_price"] - side * stop_atr_W[window] * atr
+        target = trades["entry_price"] + side * target_atr_W[window] * atr
+        beyond = np.where(side > 0, np.maximum(target, open_), np.minimum(target, open_))
+        due = np.choose(reason, [stop, beyond, open_, bars.close[exit_]])
+        left_better = side * (trades["exit_price"] - due) - terms["tick"]  # levels lie on ticks, away from the fill
+        for what, wrong in (
+            ("filled before its signal was known", early),
+            ("filled better than the open", better > _FILL_ROUNDING * fill),
+            ("left better than it was due", left_better > _FILL_ROUNDING * fill),
+        ):
             found += [f"{bars.symbol}, signal of {time_text(int(time))}, {what}" for time in signal_ns[wrong]]
     return counted("fills_after_signal", found, len(result.records), "trades filled too early or too well")
 

@@ -138,7 +138,7 @@ def looked_at(
         traded = pipeline.trade(walk)
     yield from too_good(walk.test, experiment, panel, seed=seed)
     yield single_feature_auc(panel, walk.test, features, label, seed=seed)
-    yield fills_after_signal(traded.result, experiment.backtest)
+    yield fills_after_signal(traded, experiment.backtest)
     yield perturbed.future_decisions(pipeline, walk, traded.brackets, points=points, seed=seed)
     yield perturbed.future_fit(pipeline, walk, seed=seed)
 

@@ -80,7 +80,7 @@ def martingale(pipeline: Pipeline, bars: tuple[Bars, ...], windows: Sequence[Win
     auc = _mean(_window_aucs(walk.test))
     low, high = _interval(auc, pipeline, walk.panel, seed)
     result = pipeline.trade_without_skill(walk).result
-    gross = figures.mean(*_gross_bps(result))
+    gross = figures.mean(*_marked_bps(result))
     gross_low, gross_high = _interval(gross, pipeline, walk.panel, seed)
     return [
         _rule(
@@ -99,7 +99,7 @@ def martingale(pipeline: Pipeline, bars: tuple[Bars, ...], windows: Sequence[Win
             gross_high,
             line=0.0,
             fired=gross_low is not None and gross_low > 0.0,
-            words=f"gross bps a trade on such bars, a signal at any probability; {_net(result)}",
+            words=f"gross bps a trade on such bars, marked at the close of the bar that ends it; {_net(result)}",
         ),
         single_feature_auc(
             walk.panel, walk.test, experiment.features, experiment.label, seed=seed, prefix="martingale_"
@@ -187,19 +187,29 @@ def _mean(aucs: Sequence[Figure]) -> Figure | None:
     )
 
 
-def _gross_bps(result: Result) -> tuple[Float64, Int64]:
-    """What each trade earned before costs, in bps of its entry's notional, and when it was entered; shape (n,)."""
-    gross, time_ns = [], []
+def _marked_bps(result: Result) -> tuple[Float64, Int64]:
+    """What each trade came to by the close of the bar that ends it, in bps, and when it was entered; shape (n,).
+
+    Not by its exit: inside a bar the user's market may well have a direction, such as past a stop that is filled at its
+    level. From close to close these bars have none.
+    """
+    bps, time_ns = [], []
     for predicted_bars, trades in zip(result.market, result.trades_of, strict=True):
-        gross.append(1e4 * trades["gross_quote"] / (trades["size_base"] * trades["entry_price"]))
-        time_ns.append(predicted_bars.bars.open_time_ns[trades["entry"]])
-    return np.concatenate(gross), np.concatenate(time_ns)
+        bars = predicted_bars.bars
+        bps.append(1e4 * trades["side"] * (bars.close[trades["exit"]] / bars.open[trades["entry"]] - 1))
+        time_ns.append(bars.open_time_ns[trades["entry"]])
+    return np.concatenate(bps), np.concatenate(time_ns)
 
 
 def _net(result: Result) -> str:
     """What is left after costs."""
     net = result.summary.mean_net_bps
-    return "without trades" if net is None else f"net {net:+.2f}, which is about minus the costs"
+    gross = result.summary.mean_gross_bps
+    if net is None or gross is None:
+        return "there were no trades"
+    return (
+        f"by its own exit {gross:+.2f}, and net {net:+.2f}: without a direction to know, that is about minus the costs"
+    )
 
 
 def _interval(figure: Figure | None, pipeline: Pipeline, panel: Panel, seed: int) -> tuple[float | None, float | None]:
