@@ -84,13 +84,13 @@ def run_audit(experiment: Experiment, settings: AuditSettings, folder: Path) -> 
     watch = Stopwatch()
     with watch.stage("plain"):
         bars = experiment.data.load()
-    with FitProgress(epochs=_fits(settings) * experiment.trainer.epochs) as progress:
+    with FitProgress(epochs=_fits(settings.windows) * experiment.trainer.epochs) as progress:
         pipeline = Pipeline(experiment=experiment, device=device, progress=progress)
         with watch.stage("plain"):
             panel = pipeline.panel(bars)
         windows = last_windows(experiment, panel, settings.windows)
         origin = provenance(experiment.data, panel, device)
-        report.announce(experiment, panel, windows, settings)
+        report.announce(experiment, panel, windows, settings, fits=_fits(len(windows)))
         tests = Range(windows[0].test.start_ns, windows[-1].test.end_ns)
         new = _new_run(experiment, provenance_tags(origin), folder, tests=tests, interval=origin["data"]["interval"])
         with experiment.tracking.run(new) as run:
@@ -192,9 +192,9 @@ def too_good(predictions: Predictions, experiment: Experiment, panel: Panel, *, 
         )
 
 
-def _fits(settings: AuditSettings) -> int:
+def _fits(windows: int) -> int:
     """How often windows are fitted: by the run itself, on martingale and planted bars, in pairs on labels, and on noise."""
-    return 3 * settings.windows + 2 * max(settings.windows, retrained.PAIRS) + 1
+    return 3 * windows + 2 * max(windows, retrained.PAIRS) + 1
 
 
 def last_windows(experiment: Experiment, panel: Panel, count: int) -> tuple[Window, ...]:

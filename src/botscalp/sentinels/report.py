@@ -20,14 +20,16 @@ ALWAYS_EXPLAINED = ("martingale_gross_bps",)
 """rules whose words say more than whether they fired"""
 
 
-def announce(experiment: Experiment, panel: Panel, windows: Sequence[Window], settings: "AuditSettings") -> None:
-    """What will be audited, and by how much training."""
+def announce(
+    experiment: Experiment, panel: Panel, windows: Sequence[Window], settings: "AuditSettings", *, fits: int
+) -> None:
+    """What will be audited, and by how many fits."""
     start, end = Range(windows[0].test.start_ns, windows[-1].test.end_ns).iso()
     kind = "real bars" if experiment.data.real else "SIMULATED bars"
     _say(
         f"audit of {experiment.title}  study {experiment.job.study}",
         f"  data      {','.join(panel.symbols)} {interval_name(panel.interval_ns)}, {len(panel.open_time_ns):,} bars ({kind})",
-        f"  windows   the last {len(windows)}, tests {start[:10]} .. {end[:10]}; each is trained again five times",
+        f"  windows   the last {len(windows)}, tests {start[:10]} .. {end[:10]}; {fits} fits in all",
         f"  points    {settings.points} random bars; no new setting is scored on test bars, so this is no trial",
     )
 
