@@ -194,7 +194,7 @@ def too_good(predictions: Predictions, experiment: Experiment, panel: Panel, *, 
 
 def _fits(windows: int) -> int:
     """How often windows are fitted: by the run itself, on martingale and planted bars, in pairs on labels, and on noise."""
-    return 3 * windows + 2 * max(windows, retrained.PAIRS) + 1
+    return 3 * windows + 2 * retrained.pairs(windows) + 1
 
 
 def last_windows(experiment: Experiment, panel: Panel, count: int) -> tuple[Window, ...]:

@@ -35,6 +35,11 @@ MOST_REPEATED = 0.98
 _SHUFFLED, _MARTINGALE, _PLANTED = 1, 2, 3
 
 
+def pairs(windows: int) -> int:
+    """How many pairs are trained: PAIRS at the least, and as many in each window."""
+    return -(-PAIRS // windows) * windows
+
+
 def shuffled(pipeline: Pipeline, panel: Panel, windows: Sequence[Window], *, seed: int) -> Rule:
     """S1: models that learnt from labels in disorder rank nothing on real ones.
 
@@ -42,8 +47,8 @@ def shuffled(pipeline: Pipeline, panel: Panel, windows: Sequence[Window], *, see
     So each has a twin, trained on the same labels reversed, which is off by as much the other way, and at least three pairs
     are made: the interval is the wider of the block bootstrap's and of Student's over pairs.
     """
-    pairs = []
-    for number in range(-(-PAIRS // len(windows)) * len(windows)):
+    made = []
+    for number in range(pairs(len(windows))):
         window = windows[number % len(windows)]
         labels = shuffled_labels(
             panel, window, seeded(seed, _SHUFFLED, number), block=pipeline.experiment.label.span_bars
@@ -52,8 +57,8 @@ def shuffled(pipeline: Pipeline, panel: Panel, windows: Sequence[Window], *, see
             pipeline.fit(replace(panel, label_N=one), window, "S1 shuffled labels")
             for one in (labels, reversed_labels(panel, window, labels))
         ]
-        pairs.append(_mean([auc for fit in fits for auc in _window_aucs(predicted(panel, [fit]).test)]))
-    aucs = [pair for pair in pairs if pair is not None]
+        made.append(_mean([auc for fit in fits for auc in _window_aucs(predicted(panel, [fit]).test)]))
+    aucs = [pair for pair in made if pair is not None]
     figure = _mean(aucs)
     low, high = _interval(figure, pipeline, panel, seed)
     if figure is not None and low is not None and high is not None:
