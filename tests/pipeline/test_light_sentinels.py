@@ -49,7 +49,7 @@ def traded(predictions: Predictions, **settings: Any) -> tuple[Traded, Backtest]
     span_ns = (int(predictions.open_time_ns[0]), int(predictions.open_time_ns[-1]) + 1)
     brackets = [backtest.bracket, replace(backtest.bracket, stop_atr=1.0, target_atr=1.0)]
     result = backtest.run(market.predicted(predictions, span_ns, np.array([span_ns[0], middle_ns])), brackets)
-    return Traded(result=result, brackets=brackets, baselines={}, sizes=[]), backtest
+    return Traded(result=result, brackets=brackets, baselines={}, sizes=[], at_costs={}, before={}), backtest
 
 
 def test_an_honest_run_is_clear_and_pays_little(panel: Panel, predictions: Predictions) -> None:

@@ -14,8 +14,7 @@ from botscalp.pipeline.luck import Luck, luck_of_the_best
 from botscalp.pipeline.stored_run import StoredRun
 from botscalp.pipeline.trials import LEDGER, Search, Trial, search_so_far
 from botscalp.statistics import figures
-from botscalp.statistics.bootstrap import Resampling
-from botscalp.statistics.figures import Figure
+from botscalp.statistics.bootstrap import interval_alone
 from botscalp.times import DAY_NS
 from botscalp.windows import Range
 
@@ -168,7 +167,8 @@ def _row(run: StoredRun, best: StoredRun, days: pd.DatetimeIndex, differs: dict[
 def _less(run: StoredRun, best: StoredRun, days: pd.DatetimeIndex, seed: int) -> tuple[Estimate, Estimate]:
     """AUC and mean daily net PnL of the run less the best one's."""
     pnl = (run.daily.loc[days, "pnl_quote"] - best.daily.loc[days, "pnl_quote"]).to_numpy()
-    daily_pnl = _alone(figures.mean(pnl, _ns(days)), cell_ns=DAY_NS, span_ns=0, seed=seed)
+    daily = figures.mean(pnl, _ns(days))
+    daily_pnl = Estimate(float(pnl.mean()), interval_alone(daily, cell_ns=DAY_NS, span_ns=0, seed=seed))
     both = run.labelled.merge(best.labelled, on=["symbol", "open_time"], suffixes=("", "_best"))
     label = both["label"].to_numpy()
     if not len(both) or (label != both["label_best"].to_numpy()).any() or label.min() == label.max():
@@ -177,16 +177,9 @@ def _less(run: StoredRun, best: StoredRun, days: pd.DatetimeIndex, seed: int) ->
     time_ns = _ns(pd.DatetimeIndex(both.index.get_level_values("open_time")))
     auc, auc_best = figures.auc(p, label, time_ns), figures.auc(p_best, label, time_ns)
     assert auc is not None and auc_best is not None, "labels of both kinds"
-    span_ns = max(run.span_ns, best.span_ns)
-    return _alone(auc - auc_best, cell_ns=run.interval_ns, span_ns=span_ns, seed=seed), daily_pnl
-
-
-def _alone(figure: Figure | None, *, cell_ns: int, span_ns: int, seed: int) -> Estimate:
-    """The estimate of a figure by draws of its own time."""
-    assert figure is not None, "there are rows"
-    start_ns, end_ns = int(figure.time_ns.min()), int(figure.time_ns.max()) + cell_ns
-    draws = Resampling.of([figure], start_ns=start_ns, end_ns=end_ns, cell_ns=cell_ns, span_ns=span_ns, seed=seed)
-    return Estimate(figure.value, draws.interval(figure))
+    gap, span_ns = auc - auc_best, max(run.span_ns, best.span_ns)
+    interval = interval_alone(gap, cell_ns=run.interval_ns, span_ns=span_ns, seed=seed)
+    return Estimate(gap.value, interval), daily_pnl
 
 
 def _ns(times: pd.DatetimeIndex) -> np.ndarray[Any, np.dtype[np.int64]]:

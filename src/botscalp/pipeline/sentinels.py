@@ -21,7 +21,7 @@ from botscalp.pipeline.predictions import Predictions
 from botscalp.pipeline.rules import Rule
 from botscalp.pipeline.trading import Traded
 from botscalp.statistics import figures
-from botscalp.statistics.bootstrap import Resampling
+from botscalp.statistics.bootstrap import interval_alone
 from botscalp.times import time_text
 from botscalp.types import Bars, Bool, Float64, Int64
 
@@ -237,10 +237,9 @@ def interval_of(
     figure: figures.Figure | None, span_bars: int, interval_ns: int, *, seed: int, confidence: float
 ) -> tuple[float | None, float | None]:
     """A figure's interval by itself; two None where there is none."""
-    if figure is None:
-        return None, None
-    resampling = Resampling.of([figure], span_ns=span_bars * interval_ns, cell_ns=interval_ns, seed=seed)
-    return resampling.interval(figure, confidence=confidence) or (None, None)
+    span_ns = span_bars * interval_ns
+    found = interval_alone(figure, cell_ns=interval_ns, span_ns=span_ns, seed=seed, confidence=confidence)
+    return found or (None, None)
 
 
 def _rank_auc(x: Float64, up: Bool) -> float:

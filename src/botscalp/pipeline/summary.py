@@ -99,6 +99,7 @@ def summarized(
             "fit_s": fit_s,
             "predict_s": sum(fit.predict_s for fit in fits),
             "backtest_s": watch.seconds["backtest"],
+            "sentinels_s": watch.seconds["sentinels"],
             "report_s": watch.seconds["report"],
             "samples_per_s": sum(fit.samples for fit in fits) / fit_s,
         },

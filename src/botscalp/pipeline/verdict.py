@@ -183,7 +183,7 @@ SENTINELS = (
 
 FACTS = ("real_data", "tracked", "enough_trades", "ece_too_small", "probabilities_saturated")
 """rules and sentinels that are no estimate against a line"""
-LIGHT = ("future_perturbation", "prefix_invariance", "warm_up", "single_feature_auc", "fills_after_signal")
+LIGHT = ("prefix_invariance", "future_perturbation_features", "warm_up", "single_feature_auc", "fills_after_signal")
 """sentinels that look at the run's own parts, see `sentinels.py`"""
 NAMES = (*FACTS, *(line.name for line in (*RULES, *SENTINELS)), *LIGHT)
 

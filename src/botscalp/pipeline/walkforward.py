@@ -18,6 +18,7 @@ from botscalp.pipeline.predictions import ModelPredictions
 from botscalp.pipeline.provenance import provenance, provenance_tags
 from botscalp.pipeline.rules import verdict_tags
 from botscalp.pipeline.run_folder import CONFIG, write_predictions, write_summary, write_trading
+from botscalp.pipeline.sentinels import light_sentinels
 from botscalp.pipeline.stopwatch import Stopwatch
 from botscalp.pipeline.summary import headline, summarized
 from botscalp.pipeline.tracking import TrackedWindow
@@ -74,6 +75,16 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
         others["previous_sign"] = previous_sign(panel, windows, predictions)
         with watch.stage("backtest"):
             traded = trade(market, windows, predictions, others, backtest=experiment.backtest)
+        with watch.stage("sentinels"):
+            sentinels = light_sentinels(
+                panel=panel,
+                predictions=predictions.test,
+                traded=traded,
+                features=experiment.features,
+                label=label,
+                backtest=experiment.backtest,
+                seed=experiment.job.seed,
+            )
         with watch.stage("report"):
             search = run.search([traded.result.summary.sharpe])
             evidence = weigh(
@@ -87,7 +98,11 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
                 seed=experiment.job.seed,
             )
             judged = partial(
-                judge, thresholds=experiment.verdict, real=experiment.data.real, tracked=run.location is not None
+                judge,
+                thresholds=experiment.verdict,
+                real=experiment.data.real,
+                tracked=run.location is not None,
+                sentinels=sentinels,
             )
             verdict = judged(evidence)
             at_costs = {level.name: judged(evidence.at(level)).outcome for level in evidence.costs}

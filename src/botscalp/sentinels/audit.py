@@ -31,7 +31,7 @@ from botscalp.pipeline.sentinels import (
 )
 from botscalp.pipeline.stopwatch import Stopwatch
 from botscalp.pipeline.tracking import NewRun
-from botscalp.pipeline.trials import Trial, market_name
+from botscalp.pipeline.trials import Trial, market_names
 from botscalp.pipeline.window import check_window
 from botscalp.sentinels import perturbed, report, retrained
 from botscalp.sentinels.diagnosis import SENTINELS, Diagnosis, diagnosed
@@ -215,7 +215,7 @@ def _new_run(experiment: Experiment, tags: dict[str, str], folder: Path, *, test
         name=f"audit {experiment.title}",
         params=experiment.compared,
         tags={**tags, "kind": "audit"},
-        trial=Trial(count=0, market=market_name(experiment.data, interval), test_start=start, test_end=end),
+        trial=Trial(count=0, markets=market_names(experiment.data, interval), test_start=start, test_end=end),
         config=folder / CONFIG,
     )
 

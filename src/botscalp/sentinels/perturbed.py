@@ -11,12 +11,13 @@ from botscalp.backtest.records import TRADE
 from botscalp.data.corruption import CORRUPTIONS, Fork, corrupted
 from botscalp.pipeline.market import Market
 from botscalp.pipeline.panel import Panel
+from botscalp.pipeline.predictions import ModelPredictions
 from botscalp.pipeline.rules import Rule
 from botscalp.pipeline.scores import StoredScores
 from botscalp.pipeline.sentinels import Point, counted, random_points
 from botscalp.pipeline.trading import chosen_brackets
 from botscalp.pipeline.window import FittedWindow
-from botscalp.sentinels.walk import Pipeline, Walk, predicted, seeded
+from botscalp.sentinels.walk import Pipeline, Walk, seeded
 from botscalp.types import Bars, Bool, Float32, Float64, Int64
 from botscalp.windows import Window
 
@@ -78,7 +79,7 @@ def future_fit(pipeline: Pipeline, walk: Walk, *, seed: int) -> Rule:
 def _fitted(pipeline: Pipeline, panel: Panel, fit: FittedWindow) -> dict[str, object]:
     """Whatever is fitted or chosen before the test, part by part, so that equal means the same bits."""
     backtest = pipeline.experiment.backtest
-    validation = predicted(panel, [fit]).validation
+    validation = ModelPredictions.of(panel, [fit]).validation
     return {
         "weights": {name: tensor.numpy().tobytes() for name, tensor in fit.weights.items()},
         "scaler": fit.scaler.as_dict(),

@@ -8,12 +8,12 @@ from scipy.stats import t as student
 
 from botscalp.backtest import Result
 from botscalp.pipeline.panel import Panel
-from botscalp.pipeline.predictions import Predictions
+from botscalp.pipeline.predictions import ModelPredictions, Predictions
 from botscalp.pipeline.rules import Result as Outcome
 from botscalp.pipeline.rules import Rule
 from botscalp.pipeline.sentinels import interval_of, single_feature_auc
 from botscalp.sentinels.surrogates import last_sign, martingale_bars, momentum_bars, reversed_labels, shuffled_labels
-from botscalp.sentinels.walk import Pipeline, predicted, seeded
+from botscalp.sentinels.walk import Pipeline, seeded
 from botscalp.statistics import figures
 from botscalp.statistics.figures import Figure
 from botscalp.types import Bars, Bool, Float64, Int64
@@ -57,7 +57,7 @@ def shuffled(pipeline: Pipeline, panel: Panel, windows: Sequence[Window], *, see
             pipeline.fit(replace(panel, label_N=one), window, "S1 shuffled labels")
             for one in (labels, reversed_labels(panel, window, labels))
         ]
-        made.append(_mean([auc for fit in fits for auc in _window_aucs(predicted(panel, [fit]).test)]))
+        made.append(_mean([auc for fit in fits for auc in _window_aucs(ModelPredictions.of(panel, [fit]).test)]))
     aucs = [pair for pair in made if pair is not None]
     figure = _mean(aucs)
     low, high = _interval(figure, pipeline, panel, seed)

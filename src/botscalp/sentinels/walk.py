@@ -11,9 +11,9 @@ from botscalp.pipeline import window as one_window
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.market import Market
 from botscalp.pipeline.panel import Panel, assembled
-from botscalp.pipeline.predictions import Predictions, concatenated
+from botscalp.pipeline.predictions import ModelPredictions, Predictions
 from botscalp.pipeline.progress import FitProgress
-from botscalp.pipeline.trading import ModelPredictions, Traded, trade
+from botscalp.pipeline.trading import Traded, trade
 from botscalp.pipeline.window import FittedWindow, window_seed
 from botscalp.training.settings import Device
 from botscalp.types import Bars
@@ -68,7 +68,7 @@ class Pipeline:
     def walk(self, panel: Panel, windows: Sequence[Window], title: str) -> Walk:
         """Fit every window."""
         fits = [self.fit(panel, window, title) for window in windows]
-        return Walk(panel=panel, windows=windows, fits=fits, predictions=predicted(panel, fits))
+        return Walk(panel=panel, windows=windows, fits=fits, predictions=ModelPredictions.of(panel, fits))
 
     def trade(self, walk: Walk) -> Traded:
         """Trade what the walk predicts."""
@@ -91,15 +91,6 @@ class Pipeline:
         behind_ns = self.experiment.label.span_bars * interval_ns
         start_ns = min(window.train.start_ns for window in windows) - before_ns
         return tuple(clipped(one, start_ns, windows[-1].test.end_ns + behind_ns) for one in bars)
-
-
-def predicted(panel: Panel, fits: Sequence[FittedWindow]) -> ModelPredictions:
-    """What the windows say of their test ranges and of the second halves of their validation."""
-    base_rates = [fit.base_rate for fit in fits]
-    return ModelPredictions(
-        test=concatenated(panel, [fit.test for fit in fits], base_rates),
-        validation=concatenated(panel, [fit.calibration for fit in fits], base_rates),
-    )
 
 
 def seeded(seed: int, *numbers: int) -> np.random.Generator:

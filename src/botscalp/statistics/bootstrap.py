@@ -109,6 +109,17 @@ class Resampling:
         return float(stdtrit(freedom, 1 - tail) / ndtri(1 - tail) * np.sqrt(1 + 1 / freedom))
 
 
+def interval_alone(
+    figure: Figure | None, *, cell_ns: int, span_ns: int, seed: int, confidence: float = CONFIDENCE
+) -> Interval | None:
+    """The interval of one figure, by draws of the time that its own rows cover; arguments as of `Resampling.of`."""
+    if figure is None or len(figure.time_ns) == 0:
+        return None
+    start_ns, end_ns = int(figure.time_ns.min()), int(figure.time_ns.max()) + cell_ns
+    draws = Resampling.of([figure], start_ns=start_ns, end_ns=end_ns, cell_ns=cell_ns, span_ns=span_ns, seed=seed)
+    return draws.interval(figure, confidence=confidence)
+
+
 def _by_cell(figure: Figure, start_ns: int, cell_ns: int, cells: int) -> Float64:
     cell: Int64 = (figure.time_ns - start_ns) // cell_ns
     assert len(cell) == 0 or (cell.min() >= 0 and cell.max() < cells), "rows lie in the resampled time"
