@@ -238,7 +238,7 @@ def test_rules_weigh_the_figures_of_the_tables(finished: Run) -> None:
     aucs = [one["metrics"]["auc"] for one in (finished.summary, *finished.summary["windows"])]
     assert min(abs(auc - rules["auc_too_high"]["value"]) for auc in aucs) < 1e-6, "that of all windows or of the surest"
     assert rules["beats_linear"]["value"] == pytest.approx(
-        finished.summary["metrics"]["auc"] - finished.summary["baselines"]["linear"]["metrics"]["auc"]
+        finished.summary["metrics"]["auc"] - finished.summary["baselines"]["linear"]["metrics"]["auc"], abs=1e-6
     )
 
 
