@@ -50,7 +50,7 @@ def test_exactly_the_promised_files(finished: Run) -> None:
     files = {path.relative_to(finished.folder).as_posix() for path in finished.folder.rglob("*") if path.is_file()}
     models = {f"models/{window}/{name}" for window in (0, 1) for name in ("weights.safetensors", "model.json")}
     tables = {"predictions.parquet", "validation.parquet", "trades.parquet", "equity.parquet"}
-    assert files == {"config.yaml", "log.txt", "summary.json"} | tables | models
+    assert files == {"config.yaml", "log.txt", "verdict.csv", "summary.json"} | tables | models
 
 
 @pytest.mark.parametrize("name", COLUMNS)
@@ -281,3 +281,13 @@ def test_config_yaml_holds_every_key_and_nothing_to_resolve(finished: Run) -> No
     text = (finished.folder / "config.yaml").read_text()
     assert "${" not in text and "???" not in text
     assert set(OmegaConf.load(finished.folder / "config.yaml")) >= {*GROUPS, "study", "seed", "store", "fail_on"}
+
+
+def test_the_rules_stand_in_one_table_everywhere(finished: Run) -> None:
+    table = pd.read_csv(finished.folder / "verdict.csv")
+    rules = finished.summary["verdict"]["rules"]
+    assert table["name"].tolist() == [rule["name"] for rule in rules] and len(rules) >= 19
+    assert table["result"].tolist() == [rule["result"] for rule in rules]
+    assert table["words"].tolist() == [rule["words"] for rule in rules]
+    said = (finished.folder / "log.txt").read_text()
+    assert all(rule["name"] in said for rule in rules)

@@ -85,7 +85,10 @@ def test_headline_metrics_are_the_summary_s_one_value_each(
         },
         **{f"time/{name}": summary["time"][name] for name in ("total_s", "fit_s")},
     }
-    for group, name in (("test", "auc"), ("test", "brier_skill"), ("backtest", "mean_net_bps")):
+    for group, name in (
+        *(("test", name) for name in ("auc", "brier_skill", "log_loss", "accuracy")),
+        *(("backtest", name) for name in ("mean_net_bps", "win_rate")),
+    ):
         low, high = summary["intervals"][group][name]
         expected |= {f"{group}/{name}_lo": low, f"{group}/{name}_hi": high}
     assert expected.items() <= parent.data.metrics.items()

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from botscalp.errors import UserError
+from botscalp.pipeline.rules import Verdict
 
 CONFIG = "config.yaml"
 
@@ -80,6 +81,11 @@ def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     aside = folder / ".summary.json"
     aside.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
     os.replace(aside, folder / "summary.json")
+
+
+def write_rules(folder: Path, verdict: Verdict) -> None:
+    """Write verdict.csv: the rules as a table, which MLflow shows as one."""
+    pd.DataFrame([vars(rule) for rule in verdict.rules]).to_csv(folder / "verdict.csv", index=False)
 
 
 def read_summary(folder: Path) -> dict[str, Any]:

@@ -130,17 +130,24 @@ def headline(summary: Mapping[str, Any]) -> dict[str, float | None]:
         ("test", "auc", metrics["auc"]),
         ("test", "brier_skill", metrics["brier_skill"]),
     ):
-        low, high = intervals[group][name] or (None, None)
-        shown |= {f"{group}/{name}": value, f"{group}/{name}_lo": low, f"{group}/{name}_hi": high}
+        shown |= _with_interval(group, name, value, intervals)
     for name in ("ece", "log_loss", "accuracy", "pr_auc", "brier", "n"):
-        shown[f"test/{name}"] = metrics[name]
+        shown |= _with_interval("test", name, metrics[name], intervals)
     validation = summary["periods"]["validation"]["auc"]
     shown |= {"val/auc": validation["value"], "val/auc_lo": validation["low"], "val/auc_hi": validation["high"]}
     for name in ("trades", "win_rate", "break_even", "sharpe", "max_drawdown", "net_pnl", "gross_pnl", "fees", "roi"):
-        shown[f"backtest/{name}"] = backtest[name]
+        shown |= _with_interval("backtest", name, backtest[name], intervals)
     for name in ("total_s", "fit_s", "samples_per_s"):
         shown[f"time/{name}"] = summary["time"][name]
     return shown
+
+
+def _with_interval(group: str, name: str, value: float | None, intervals: Mapping[str, Any]) -> dict[str, float | None]:
+    """The figure, and `_lo` and `_hi` where it has an interval."""
+    if name not in intervals[group]:
+        return {f"{group}/{name}": value}
+    low, high = intervals[group][name] or (None, None)
+    return {f"{group}/{name}": value, f"{group}/{name}_lo": low, f"{group}/{name}_hi": high}
 
 
 def _grouped(evidence: Evidence) -> dict[str, dict[str, Any]]:

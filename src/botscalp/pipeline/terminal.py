@@ -90,9 +90,13 @@ def _forecast(summary: Mapping[str, Any]) -> Iterator[str]:
 
 def _calibration(calibration: Mapping[str, Any]) -> Iterator[str]:
     """How far probabilities are from frequencies, beside what chance alone would show."""
+    ece, band = calibration["ece_apart"], calibration["ece_null_band"]
+    place = ""
+    if band is not None:
+        place = " (too little to be true)" if ece < band[0] else " (miscalibrated)" if ece > band[1] else ""
     yield (
-        f"  ECE of rows a label apart {_number(calibration['ece_apart'], '.5f')}, of a perfectly calibrated forecast of this "
-        f"sharpness {_range(calibration['ece_null_band'], '.5f')}; "
+        f"  ECE of rows a label apart {_number(ece, '.5f')}{place}, of a perfectly calibrated forecast of this "
+        f"sharpness {_range(band, '.5f')}; "
         f"squared calibration error {_estimate(calibration['squared_error'], '.2e')}"
     )
     if parts := calibration["brier_parts"]:

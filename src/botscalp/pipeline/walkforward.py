@@ -17,7 +17,7 @@ from botscalp.pipeline.panel import build_panel
 from botscalp.pipeline.predictions import ModelPredictions
 from botscalp.pipeline.provenance import provenance, provenance_tags
 from botscalp.pipeline.rules import verdict_tags
-from botscalp.pipeline.run_folder import CONFIG, write_predictions, write_summary, write_trading
+from botscalp.pipeline.run_folder import CONFIG, write_predictions, write_rules, write_summary, write_trading
 from botscalp.pipeline.sentinels import light_sentinels
 from botscalp.pipeline.stopwatch import Stopwatch
 from botscalp.pipeline.summary import headline, summarized
@@ -120,6 +120,7 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
             watch=watch,
             location=run.location,
         )
+        write_rules(folder, verdict)
         write_summary(folder, summary)
         terminal.conclude(summary)  # before log.txt becomes an artifact
         run.log_result(headline(summary), verdict_tags(verdict), folder)
