@@ -34,7 +34,7 @@ from botscalp.pipeline.tracking import NewRun
 from botscalp.pipeline.trials import Trial, market_names
 from botscalp.pipeline.window import check_window
 from botscalp.sentinels import perturbed, report, retrained
-from botscalp.sentinels.diagnosis import SENTINELS, Diagnosis, diagnosed
+from botscalp.sentinels.diagnosis import SENTINELS, Audited, diagnosed
 from botscalp.sentinels.walk import Pipeline
 from botscalp.statistics import figures
 from botscalp.types import Count, NonNegativeInt
@@ -60,17 +60,6 @@ class AuditSettings:
     """of surrogate bars, shuffled labels and random bars"""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Audited:
-    """What an audit found."""
-
-    diagnosis: Diagnosis
-    rules: tuple[Rule, ...]
-    plain_s: float
-    """the walk over the audited windows by itself: bars, features, fits, trades"""
-    total_s: float
-
-
 def run_audit(experiment: Experiment, settings: AuditSettings, folder: Path) -> dict[str, Any]:
     """Audit the experiment, write audit.json into `folder`, and return what it holds.
 
@@ -90,7 +79,7 @@ def run_audit(experiment: Experiment, settings: AuditSettings, folder: Path) -> 
             panel = pipeline.panel(bars)
         windows = last_windows(experiment, panel, settings.windows)
         origin = provenance(experiment.data, panel, device)
-        report.announce(experiment, panel, windows, settings, fits=_fits(len(windows)))
+        report.announce(experiment, panel, windows, points=settings.points, fits=_fits(len(windows)))
         tests = Range(windows[0].test.start_ns, windows[-1].test.end_ns)
         new = _new_run(experiment, provenance_tags(origin), folder, tests=tests, interval=origin["data"]["interval"])
         with experiment.tracking.run(new) as run:

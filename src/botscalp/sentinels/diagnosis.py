@@ -78,3 +78,14 @@ def diagnosed(rules: Sequence[Rule]) -> Diagnosis:
             names = ", ".join(rule.name for rule in mine)
             return Diagnosis(finding, f"{_MEANING[finding]} ({names}): {SENTINELS[mine[0].name].remedy}")
     return Diagnosis("CLEAN", _MEANING["CLEAN"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audited:
+    """What an audit found."""
+
+    diagnosis: Diagnosis
+    rules: tuple[Rule, ...]
+    plain_s: float
+    """the walk over the audited windows by itself: bars, features, fits, trades"""
+    total_s: float

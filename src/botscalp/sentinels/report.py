@@ -2,17 +2,13 @@
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.panel import Panel
 from botscalp.pipeline.rules import Rule
-from botscalp.sentinels.diagnosis import SENTINELS
+from botscalp.sentinels.diagnosis import SENTINELS, Audited
 from botscalp.times import interval_name
 from botscalp.windows import Range, Window
-
-if TYPE_CHECKING:
-    from botscalp.sentinels.audit import Audited, AuditSettings
 
 logger = logging.getLogger(__name__)
 
@@ -20,9 +16,7 @@ ALWAYS_EXPLAINED = ("martingale_gross_bps",)
 """rules whose words say more than whether they fired"""
 
 
-def announce(
-    experiment: Experiment, panel: Panel, windows: Sequence[Window], settings: "AuditSettings", *, fits: int
-) -> None:
+def announce(experiment: Experiment, panel: Panel, windows: Sequence[Window], *, points: int, fits: int) -> None:
     """What will be audited, and by how many fits."""
     start, end = Range(windows[0].test.start_ns, windows[-1].test.end_ns).iso()
     kind = "real bars" if experiment.data.real else "SIMULATED bars"
@@ -30,7 +24,7 @@ def announce(
         f"audit of {experiment.title}  study {experiment.job.study}",
         f"  data      {','.join(panel.symbols)} {interval_name(panel.interval_ns)}, {len(panel.open_time_ns):,} bars ({kind})",
         f"  windows   the last {len(windows)}, tests {start[:10]} .. {end[:10]}; {fits} fits in all",
-        f"  points    {settings.points} random bars; no new setting is scored on test bars, so this is no trial",
+        f"  points    {points} random bars; no new setting is scored on test bars, so this is no trial",
     )
 
 
@@ -39,7 +33,7 @@ def answered(rule: Rule) -> None:
     _say(f"{rule.result:<6} {rule.name}")
 
 
-def conclude(audited: "Audited") -> None:
+def conclude(audited: Audited) -> None:
     """The table, the sentence, and what it took."""
     _say("", *(line for rule in audited.rules for line in _row(rule)), "")
     _say(
