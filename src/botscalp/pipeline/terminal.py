@@ -237,14 +237,14 @@ def _trials(trials: Mapping[str, Any] | None) -> Iterator[str]:
 
 
 def _verdict(verdict: Mapping[str, Any]) -> Iterator[str]:
-    """The outcome, what it means, and the rules that brought it about."""
+    """The outcome, what it means, and the rules that brought it about or were set aside."""
     yield f"VERDICT        {verdict['outcome']}: {MEANING[verdict['outcome']]}"
     for rule in verdict["rules"]:
-        if rule["name"] in verdict["reasons"]:
+        if rule["name"] in verdict["reasons"] or rule["result"] == "overridden":
             figure = "" if rule["value"] is None else f": {_figure(rule['value'], _interval(rule), '.4g')}"
             against = "" if rule["threshold"] is None else f", line at {rule['threshold']:.4g}"
             yield f"  {rule['result']:<12} {rule['words']}{figure}{against} ({rule['name']})"
-    for result in ("pass", "undecided", "overridden", "clear"):
+    for result in ("pass", "undecided", "clear"):
         others = [
             rule["name"]
             + (
