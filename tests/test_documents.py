@@ -55,7 +55,8 @@ def test_command_runs(project: Path, command: str) -> None:
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr
     if "experiment=a10g_2025" in command:
-        assert "VERDICT        SUSPICIOUS" in done.stdout
+        expected = "DIAGNOSIS      DATA TOO EASY" if ".audit" in command else "VERDICT        SUSPICIOUS"
+        assert expected in done.stdout
 
 
 @pytest.mark.slow

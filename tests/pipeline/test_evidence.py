@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from runs import Run, composed, walk
 
+from botscalp.errors import UserError
 from botscalp.pipeline.baselines import previous_sign
 from botscalp.pipeline.evidence.estimates import Estimate, Estimator, TradeRows
 from botscalp.pipeline.evidence.periods import compared
@@ -188,3 +189,24 @@ def test_an_estimate_without_figure_is_undefined() -> None:
     assert estimator(100).of(None) == Estimate(None, None)
     few = figures.mean(np.ones(3), np.arange(3) * BAR_NS)
     assert estimator(100).of(few) == Estimate(1.0, None), "three rows fill no twenty blocks"
+
+
+def test_a_period_without_trades_has_none() -> None:
+    rng = np.random.default_rng(3)
+    parts = {name: predictions(*skilled(rng, 500, 0.05)) for name in ("train", "validation", "test")}
+    periods = compared(parts, {"train": [], "validation": [], "test": [trades(np.ones(30))]}, estimator(600))
+    assert periods.by_name["train"].trades == 0 and periods.by_name["train"].estimates["win_rate"].value is None
+    assert periods.losses["train_to_test"]["mean_net_bps"] == Estimate(None, None)
+
+
+def test_tests_with_time_between_them_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"wfo.step.*days without trades"):
+        walk(tmp_path / "run", "wfo.step=2w", "data.end=2023-03-20")
+
+
+def test_months_of_daily_bars_are_those_of_their_opens(tmp_path: Path) -> None:
+    words = ("data.interval=1d", "data.start=2020-01-01", "data.end=2023-01-01", "wfo=monthly", "wfo.train=12mo")
+    few = ("wfo.validation=6mo", "wfo.windows=3", "features=ohlcv", "label.horizon=1", "calibration=none")
+    regimes = walk(tmp_path / "run", *words, *few).summary["regimes"]
+    months = {regime["name"]: regime["rows"] for regime in regimes if regime["kind"] == "month"}
+    assert list(months) == ["2022-10", "2022-11", "2022-12"] and months["2022-10"] == 31

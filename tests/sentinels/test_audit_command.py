@@ -1,4 +1,4 @@
-"""python -m botscalp.audit: what it prints and writes, that it counts as no trial, and what it calls a planted leak."""
+"""python -m botscalp.audit: what it prints and writes, that it counts as a trial, and what it calls a planted leak."""
 
 import json
 from collections.abc import Callable
@@ -84,10 +84,10 @@ def test_the_table_the_sentence_the_cost_and_the_folder_are_printed(outcomes: li
     assert any("minus the costs" in line for line in lines)
 
 
-def test_it_is_recorded_and_counts_as_no_trial(outcomes: list[Outcome]) -> None:
+def test_it_is_recorded_and_counts_as_a_trial(outcomes: list[Outcome]) -> None:
     store = Path(outcomes[0]["stdout"].splitlines()[-1]).parents[2]
     ledger = [json.loads(line) for line in (store / "trials.jsonl").read_text().splitlines()]
-    assert {line["count"] for line in ledger} == {0}
+    assert {line["count"] for line in ledger} == {1}
     assert found(outcomes[0])["mlflow"]["experiment"] == "clean"
     assert found(outcomes[1])["mlflow"] is None
 

@@ -223,3 +223,16 @@ def test_rows_outside_the_resampled_time_are_our_own_mistake(time_ns: int) -> No
         resampling(outside)
     with pytest.raises(AssertionError, match="rows lie in the resampled time"):
         resampling().interval(figures.mean(np.ones(ROWS + 1), np.append(times(ROWS), time_ns)))
+
+
+def test_a_difference_is_known_no_better_than_its_sparser_side() -> None:
+    """Twenty rows of one afternoon against a year: they lie in one block, and say nothing of another afternoon."""
+    rng = np.random.default_rng(0)
+    bar_ns, n = 300 * 10**9, 20_000
+    many = figures.mean(rng.normal(size=n), np.arange(n) * bar_ns)
+    few = figures.mean(rng.normal(size=20), np.arange(20) * bar_ns)
+    assert many is not None and few is not None
+    draws = Resampling.of([many], start_ns=0, end_ns=n * bar_ns, cell_ns=bar_ns, span_ns=3 * bar_ns, seed=0, draws=200)
+    assert draws.interval(many) is not None and draws.interval(few) is None
+    assert draws.interval(few - many) is None and draws.interval(many - few) is None
+    assert draws.interval(many - many) == pytest.approx((0.0, 0.0), abs=1e-12)

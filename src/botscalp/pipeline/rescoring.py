@@ -197,7 +197,7 @@ def _single(job: Rescoring, loaded: Loaded, folder: Path) -> Scored:
 def _estimates(result: Result, seed: int) -> dict[str, Estimate]:
     """The trades' and the days' figures that have an interval, by their names in `Summary`."""
     trades = TradeRows.of(result).mean_net()
-    start_ns = int(result.market[0].bars.open_time_ns[0])
+    start_ns = min(int(one.bars.open_time_ns[0]) for one in result.market)
     estimator = Estimator.of_account(result, [trades], start_ns=start_ns, span_ns=0, seed=seed)
     estimates = trade_estimates(Account(result=result, baselines={}), estimator)
     return {name.partition("/")[2]: one for name, one in estimates.items() if name.startswith("backtest/")}

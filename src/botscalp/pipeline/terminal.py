@@ -111,8 +111,9 @@ def _backtest(summary: Mapping[str, Any]) -> Iterator[str]:
     trades, interval = summary["backtest"], summary["intervals"]["backtest"]
     yield (
         f"backtest       {trades['trades']:,} trades in {trades['days']} days: {trades['targets']:,} targets, "
-        f"{trades['stops']:,} stops, {trades['timeouts']:,} timeouts; "
-        f"win rate {_number(trades['win_rate'], '.3f')}, break-even {_number(trades['break_even'], '.3f')}"
+        f"{trades['stops']:,} stops, {trades['timeouts']:,} timeouts"
+        + (f", {trades['ends']:,} at the end of the data; " if trades["ends"] else "; ")
+        + f"win rate {_number(trades['win_rate'], '.3f')}, break-even {_number(trades['break_even'], '.3f')}"
     )
     yield (
         f"  gross {trades['gross_pnl']:+,.2f} - fees {trades['fees']:,.2f} - slippage {trades['slippage']:,.2f}"
@@ -191,7 +192,13 @@ def _periods(periods: Mapping[str, Any]) -> Iterator[str]:
     if periods["overfitted"]:
         yield f"  overfitting: {', '.join(periods['overfitted'])} fell from training to test by more than luck explains"
     else:
-        yield "  no overfitting to be seen: nothing fell from training to test by more than luck explains"
+        losses = periods["train_to_test"]
+        known = [name for name, loss in losses.items() if loss["low"] is not None]
+        yield (
+            f"  no overfitting to be seen: {', '.join(known)} fell from training to test by no more than luck explains"
+            if known
+            else "  whether it overfits cannot be told: too little time in training or test"
+        )
     rule = periods["old_rule"]
     if rule["win_rate"] is not None:
         verdict = "overfitting" if rule["says_overfitting"] else "none"

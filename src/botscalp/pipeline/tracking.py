@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 from botscalp.errors import Interrupted, UserError
 from botscalp.options import nearest
 from botscalp.pipeline.trials import Search, Trial, record_sharpes, record_trial, search_so_far
+from botscalp.pipeline.uninterrupted import uninterrupted
 from botscalp.pipeline.window import FittedWindow
 from botscalp.windows import Window
 
@@ -119,14 +120,16 @@ class MlflowTracking:
     def run(self, new: NewRun) -> "Iterator[MlflowRun]":
         from mlflow.entities import Param
 
-        client, experiment_id, uri = open_store(new.store, new.study)
-        close_orphans(client)
-        tags = {**new.tags, "trials": str(new.trial.count), "level": "study", OWNER: _owner()}
-        run_id = client.create_run(experiment_id, run_name=new.name, tags=tags).info.run_id
+        with uninterrupted():
+            client, experiment_id, uri = open_store(new.store, new.study)
+            close_orphans(client)
+            tags = {**new.tags, "trials": str(new.trial.count), "level": "study", OWNER: _owner()}
+            run_id = client.create_run(experiment_id, run_name=new.name, tags=tags).info.run_id
         try:
-            client.log_batch(run_id, params=[Param(key, value) for key, value in new.params.items()])
-            if new.config is not None:
-                client.log_artifact(run_id, str(new.config))
+            with uninterrupted():
+                client.log_batch(run_id, params=[Param(key, value) for key, value in new.params.items()])
+                if new.config is not None:
+                    client.log_artifact(run_id, str(new.config))
             location = {"tracking_uri": uri, "experiment": new.study, "run_id": run_id}
             record_trial(new.store, new.trial, run_id)
             yield MlflowRun(client, experiment_id, run_id, location, new)
@@ -154,6 +157,7 @@ class MlflowRun:
         record_sharpes(self.new.store, sharpes, self.run_id)
         return search_so_far(self.new.store, self.new.trial)
 
+    @uninterrupted()
     def log_window(self, window: TrackedWindow) -> None:
         """A child run with the window's epochs and metrics; the metrics again on the parent, as a step of `window/...`."""
         from mlflow.entities import Metric, RunTag
@@ -180,6 +184,7 @@ class MlflowRun:
         steps = [Metric(f"window/{name}", value, test_start_ms, window.index) for name, value in metrics.items()]
         self.client.log_batch(self.run_id, metrics=steps, tags=[RunTag("windows", str(window.index + 1))])
 
+    @uninterrupted()
     def log_result(self, metrics: Mapping[str, float | None], tags: Mapping[str, str], folder: Path) -> None:
         """The headline metrics in this order, the tags, and the run folder as artifacts."""
         from mlflow.entities import Metric, RunTag

@@ -28,9 +28,9 @@ class Thresholds:
     """by a rule's name: who sets it aside, and why"""
 
     def __post_init__(self) -> None:
-        for name, override in self.overrides.items():
+        for name in self.overrides:
             if name not in NAMES:
-                raise UserError(f"verdict.overrides.{name}", override, "no such rule", nearest(name, NAMES))
+                raise UserError("verdict.overrides", name, "no such rule", nearest(name, NAMES))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,7 +24,7 @@ from botscalp.pipeline.summary import headline, summarized
 from botscalp.pipeline.tracking import TrackedWindow
 from botscalp.pipeline.trading import trade
 from botscalp.pipeline.verdict import judge
-from botscalp.pipeline.window import FittedWindow, check_window
+from botscalp.pipeline.window import FittedWindow, check_joined, check_window
 from botscalp.training.settings import BASELINE
 from botscalp.windows import Range
 
@@ -50,6 +50,7 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
         panel = build_panel(bars, features=experiment.features, label=label, seed=experiment.job.seed)
     purge_ns = label.span_bars * panel.interval_ns
     windows = experiment.wfo.between(*panel.span_ns, interval_ns=panel.interval_ns, purge_ns=purge_ns)
+    check_joined(windows)
     for window in windows:
         check_window(panel, window, calibration=experiment.calibration, span_bars=label.span_bars)
     with watch.stage("startup"):

@@ -2,8 +2,9 @@
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,6 +83,22 @@ def check_window(panel: Panel, window: Window, *, calibration: Calibration, span
                 "use longer ranges or more bars",
             )
     calibration.check_rows(len(panel.labelled_rows(window.calibration)), span_bars=span_bars)
+
+
+def check_joined(windows: Sequence[Window]) -> None:
+    """Refuse tests with time between them: its days would count as days on which the model chose not to trade.
+
+    Raises:
+        UserError: a test ends before the next one starts.
+    """
+    for one, following in pairwise(windows):
+        if one.test.end_ns < following.test.start_ns:
+            raise UserError(
+                "wfo.step",
+                f"tests {one.test} and {following.test}",
+                "nothing tests the days between, and they would count as days without trades",
+                "take wfo.step no longer than wfo.test",
+            )
 
 
 def fit_window(

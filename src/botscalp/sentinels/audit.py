@@ -63,7 +63,7 @@ class AuditSettings:
 def run_audit(experiment: Experiment, settings: AuditSettings, folder: Path) -> dict[str, Any]:
     """Audit the experiment, write audit.json into `folder`, and return what it holds.
 
-    Nothing is counted as a trial: the one configuration that is scored on real test bars is the run's own.
+    It counts as a trial: whoever audits a configuration sees how it does on test bars.
 
     Raises:
         UserError: the bars, windows or options cannot work together.
@@ -204,7 +204,7 @@ def _new_run(experiment: Experiment, tags: dict[str, str], folder: Path, *, test
         name=f"audit {experiment.title}",
         params=experiment.compared,
         tags={**tags, "kind": "audit"},
-        trial=Trial(count=0, markets=market_names(experiment.data, interval), test_start=start, test_end=end),
+        trial=Trial(count=1, markets=market_names(experiment.data, interval), test_start=start, test_end=end),
         config=folder / CONFIG,
     )
 

@@ -24,7 +24,7 @@ def announce(experiment: Experiment, panel: Panel, windows: Sequence[Window], *,
         f"audit of {experiment.title}  study {experiment.job.study}",
         f"  data      {','.join(panel.symbols)} {interval_name(panel.interval_ns)}, {len(panel.open_time_ns):,} bars ({kind})",
         f"  windows   the last {len(windows)}, tests {start[:10]} .. {end[:10]}; {fits} fits in all",
-        f"  points    {points} random bars; no new setting is scored on test bars, so this is no trial",
+        f"  points    {points} random bars",
     )
 
 

@@ -87,8 +87,14 @@ class Resampling:
         return drawn
 
     def interval(self, figure: Figure | None, *, confidence: float = CONFIDENCE) -> Interval | None:
-        """The figure's interval; None where there is no figure, or fewer than MINIMUM_BLOCKS blocks hold its rows."""
-        if figure is None or (blocks := self.blocks(figure.time_ns)) < MINIMUM_BLOCKS:
+        """The figure's interval; None where there is no figure, or fewer than MINIMUM_BLOCKS blocks hold its rows.
+
+        Those of a difference are of its sparser side: what lies in one block moves little by itself, and may be anything.
+        """
+        if figure is None:
+            return None
+        blocks = min(self.blocks(times_ns) for times_ns in figure.sides or (figure.time_ns,))
+        if blocks < MINIMUM_BLOCKS:
             return None
         tail = (1 - confidence) / 2
         low, high = np.quantile(self.draws(figure), [tail, 1 - tail])

@@ -26,6 +26,8 @@ class Figure:
     value: float
     contribution: Float64
     time_ns: Int64
+    sides: tuple[Int64, ...] = ()
+    """times of what a difference is made of; it is known no better than the side that is known worse"""
 
     def __sub__(self, other: "Figure") -> "Figure":
         """The difference of two figures, of the same rows or of others."""
@@ -33,6 +35,7 @@ class Figure:
             self.value - other.value,
             np.concatenate([self.contribution, -other.contribution]),
             np.concatenate([self.time_ns, other.time_ns]),
+            (*(self.sides or (self.time_ns,)), *(other.sides or (other.time_ns,))),
         )
 
 

@@ -105,9 +105,5 @@ def difference(a: Figure | None, b: Figure | None) -> Figure | None:
 
 
 def _pooled(some: Sequence[TradeRows]) -> TradeRows:
-    return TradeRows(
-        **{
-            name: np.concatenate([getattr(rows, name) for rows in some])
-            for name in ("entry_ns", "net_bps", "gross_bps")
-        }
-    )
+    none = TradeRows(entry_ns=np.zeros(0, np.int64), net_bps=np.zeros(0), gross_bps=np.zeros(0))
+    return TradeRows(**{name: np.concatenate([getattr(rows, name) for rows in (none, *some)]) for name in vars(none)})

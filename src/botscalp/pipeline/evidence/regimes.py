@@ -74,7 +74,7 @@ def _states(predictions: Predictions, symbols: Sequence[str], result: Result) ->
         at = np.searchsorted(one.bars.open_time_ns, predictions.open_time_ns[here])
         tercile[here] = _terciles(one)[at]
     yield "volatility", VOLATILITY, tercile
-    yield from _clock(predictions.open_time_ns, result.close_time_ns)
+    yield from _clock(predictions.open_time_ns, result)
 
 
 def _trade_states(result: Result) -> Iterator[State]:
@@ -86,7 +86,7 @@ def _trade_states(result: Result) -> Iterator[State]:
         tercile[here] = _terciles(one)[records["signal"][here]]
         signal_ns[here] = one.bars.open_time_ns[records["signal"][here]]
     yield "volatility", VOLATILITY, tercile
-    yield from _clock(signal_ns, result.close_time_ns)
+    yield from _clock(signal_ns, result)
 
 
 def _terciles(one: PredictedBars) -> Int64:
@@ -94,11 +94,12 @@ def _terciles(one: PredictedBars) -> Int64:
     return np.searchsorted(np.nanquantile(relative, [1 / 3, 2 / 3]), relative)
 
 
-def _clock(time_ns: Int64, all_ns: Int64) -> Iterator[State]:
-    """Hour, weekday and month of the times; months are those of all_ns."""
+def _clock(time_ns: Int64, result: Result) -> Iterator[State]:
+    """Hour, weekday and month of the times, months counted from that of the first bar."""
     yield "hour", [f"{hour:02d}" for hour in range(24)], time_ns % DAY_NS // UNITS_NS["h"]
     yield "weekday", WEEKDAYS, (time_ns // DAY_NS + 3) % 7  # 1970 began on a Thursday
     months: NDArray[np.datetime64] = time_ns.view("datetime64[ns]").astype("datetime64[M]")
-    first, last = all_ns[[0, -1]].view("datetime64[ns]").astype("datetime64[M]")
+    open_ns = result.close_time_ns[[0, -1]] - result.market[0].bars.interval_ns
+    first, last = open_ns.view("datetime64[ns]").astype("datetime64[M]")
     names = np.arange(first, last + 1)
     yield "month", [str(name) for name in names], (months - first).astype(np.int64)
