@@ -251,7 +251,7 @@ def _verdict(verdict: Mapping[str, Any]) -> Iterator[str]:
             figure = "" if rule["value"] is None else f": {_figure(rule['value'], _interval(rule), '.4g')}"
             against = "" if rule["threshold"] is None else f", line at {rule['threshold']:.4g}"
             yield f"  {rule['result']:<12} {rule['words']}{figure}{against} ({rule['name']})"
-    for result in ("pass", "undecided", "clear"):
+    for result in ("fail", "pass", "undecided", "clear"):
         others = [
             rule["name"]
             + (
