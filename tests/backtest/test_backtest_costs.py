@@ -1,5 +1,6 @@
 """The same predictions at other costs."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import pairwise
 from typing import Any
@@ -11,9 +12,10 @@ from backtest_cases import backtest, noise, predicted_bars, random_market, rando
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from botscalp.backtest import Backtest, PredictedBars, Result, cost_levels, run_cost_levels
+from botscalp.backtest import Backtest, Bracket, PredictedBars, Result, cost_levels
 from botscalp.backtest.costs import MULTIPLES
 from botscalp.backtest.records import REASONS
+from botscalp.backtest.ticks import shared_tick
 
 TARGET = REASONS.index("target")
 MULTIPLE = [f"costs_x{multiple:g}" for multiple in MULTIPLES]
@@ -29,6 +31,13 @@ def on_ticks(rng: np.random.Generator, **changed: Any) -> tuple[Backtest, Predic
 def fills_quote(result: Result) -> np.ndarray:
     """The notional of both fills of each trade."""
     return result.records["size_base"] * (result.records["entry_price"] + result.records["exit_price"])
+
+
+def run_cost_levels(
+    rules: Backtest, market: Sequence[PredictedBars], by_window: Sequence[Bracket] | None = None
+) -> dict[str, Result]:
+    levels = cost_levels(rules, shared_tick([one.bars for one in market]))
+    return {name: level.run(market, by_window) for name, level in levels.items()}
 
 
 def test_each_level_changes_its_costs_and_nothing_else() -> None:

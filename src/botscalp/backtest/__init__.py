@@ -5,7 +5,7 @@ Numba and pandas are imported at the first run and the first table, not here: a 
 """
 
 from botscalp.backtest.anatomy import Anatomy, Excursions, anatomy, excursions
-from botscalp.backtest.costs import cost_levels, run_cost_levels
+from botscalp.backtest.costs import cost_levels
 from botscalp.backtest.engine import Bracket
 from botscalp.backtest.performance import Summary, summarize
 from botscalp.backtest.result import Funding, PredictedBars, Result
@@ -30,7 +30,6 @@ __all__ = [
     "cost_levels",
     "excursions",
     "inferred_tick",
-    "run_cost_levels",
     "size_table",
     "summarize",
     "sweep",

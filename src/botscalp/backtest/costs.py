@@ -4,14 +4,10 @@ Every level is a run of its own, since costs are no mere deduction: slippage and
 targets, and which signals find the account flat.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from botscalp.backtest.engine import Bracket
-from botscalp.backtest.result import PredictedBars, Result
 from botscalp.backtest.settings import BPS, Backtest
-from botscalp.backtest.ticks import inferred_tick
 
 MULTIPLES = (0.0, 0.5, 1.0, 2.0, 3.0)
 """of fees, slippage and spread"""
@@ -38,21 +34,6 @@ def cost_levels(backtest: Backtest, tick: float | None) -> dict[str, Backtest]:
     if tick is not None:
         levels["targets_traded_through"] = replace(backtest, tick=tick, through_ticks=max(backtest.through_ticks, 1.0))
     return levels
-
-
-def run_cost_levels(
-    backtest: Backtest, market: Sequence[PredictedBars], by_window: Sequence[Bracket] | None = None
-) -> dict[str, Result]:
-    """The result of every one of `cost_levels`, by its name.
-
-    Where the backtest names no tick, it is the one that the prices of all symbols show; none where they differ in it.
-
-    Args:
-        by_window: the bracket of each window, as `Backtest.run` takes it.
-    """
-    ticks = {inferred_tick(one.bars) for one in market} if backtest.tick is None else {backtest.tick}
-    levels = cost_levels(backtest, ticks.pop() if len(ticks) == 1 else None)
-    return {name: level.run(market, by_window) for name, level in levels.items()}
 
 
 def _times(backtest: Backtest, multiple: float) -> Backtest:

@@ -1,5 +1,7 @@
 """The price step of a market, read off its prices."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from botscalp.types import Bars, Float64
@@ -25,6 +27,12 @@ def inferred_tick(bars: Bars) -> float | None:
         if all(_are_multiples(some, exponent) for some in (few, *prices)):
             return float(f"1e{exponent}")
     return None
+
+
+def shared_tick(market: Sequence[Bars]) -> float | None:
+    """The tick that all symbols show; None where they differ in it, or have none."""
+    ticks = {inferred_tick(bars) for bars in market}
+    return ticks.pop() if len(ticks) == 1 else None
 
 
 def _are_multiples(prices: Float64, exponent: int) -> bool:

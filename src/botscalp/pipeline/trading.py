@@ -10,7 +10,7 @@ from botscalp.backtest.engine import Bracket
 from botscalp.backtest.result import Result
 from botscalp.backtest.selection import best_bracket
 from botscalp.backtest.settings import Backtest
-from botscalp.backtest.ticks import inferred_tick
+from botscalp.backtest.ticks import shared_tick
 from botscalp.backtest.variants import SizeRow, buy_and_hold, size_table
 from botscalp.pipeline.market import Market
 from botscalp.pipeline.predictions import ModelPredictions
@@ -72,8 +72,7 @@ def trade(
         )
 
     base = account(backtest)
-    ticks = {inferred_tick(bars) for bars in market.bars} if backtest.tick is None else {backtest.tick}
-    levels = cost_levels(backtest, ticks.pop() if len(ticks) == 1 else None)  # None where symbols differ in it
+    levels = cost_levels(backtest, shared_tick(market.bars))
     by_window = brackets or [backtest.bracket] * len(windows)
     return Traded(
         result=base.result,

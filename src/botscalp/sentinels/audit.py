@@ -13,18 +13,18 @@ from typing import Any
 import numpy as np
 
 from botscalp.errors import CausalityError
+from botscalp.pipeline.evidence.estimates import Estimate
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.panel import Panel, check_prefixes
 from botscalp.pipeline.predictions import Predictions
 from botscalp.pipeline.progress import FitProgress
 from botscalp.pipeline.provenance import provenance, provenance_tags
-from botscalp.pipeline.rules import Rule
+from botscalp.pipeline.rules import Rule, beyond
 from botscalp.pipeline.run_folder import CONFIG
 from botscalp.pipeline.sentinels import (
     CONFIDENCE,
     fills_after_signal,
     future_features,
-    interval_of,
     prefixes_passed,
     single_feature_auc,
     warm_up,
@@ -37,6 +37,7 @@ from botscalp.sentinels import perturbed, report, retrained
 from botscalp.sentinels.diagnosis import SENTINELS, Audited, diagnosed
 from botscalp.sentinels.walk import Pipeline
 from botscalp.statistics import figures
+from botscalp.statistics.bootstrap import interval_alone
 from botscalp.types import Count, NonNegativeInt
 from botscalp.windows import Range, Window
 
@@ -155,6 +156,7 @@ def too_good(predictions: Predictions, experiment: Experiment, panel: Panel, *, 
     rows, lines = predictions.labelled, experiment.verdict
     p, label, time_ns = predictions.p[rows], predictions.label[rows], predictions.open_time_ns[rows]
     guess = max(float(label.mean()), 1 - float(label.mean())) - 0.5
+    span_ns = experiment.label.span_bars * panel.interval_ns
     for name, figure, line, words in (
         (
             "auc_too_high",
@@ -169,16 +171,8 @@ def too_good(predictions: Predictions, experiment: Experiment, panel: Panel, *, 
             "accuracy of the run itself, against a line above what the more frequent side gets",
         ),
     ):
-        low, high = interval_of(figure, experiment.label.span_bars, panel.interval_ns, seed=seed, confidence=CONFIDENCE)
-        yield Rule(
-            name=name,
-            result="fired" if low is not None and low > line else "clear",
-            value=None if figure is None else figure.value,
-            low=low,
-            high=high,
-            threshold=line,
-            words=words,
-        )
+        interval = interval_alone(figure, cell_ns=panel.interval_ns, span_ns=span_ns, seed=seed, confidence=CONFIDENCE)
+        yield beyond(name, Estimate(None if figure is None else figure.value, interval), line, words)
 
 
 def _fits(windows: int) -> int:

@@ -9,7 +9,7 @@ from botscalp.backtest.anatomy import positions_ns
 from botscalp.backtest.performance import utc_day_pnl, utc_day_returns, utc_days_ns
 from botscalp.backtest.result import Result
 from botscalp.statistics import figures
-from botscalp.statistics.bootstrap import Interval, Resampling
+from botscalp.statistics.bootstrap import CONFIDENCE, Interval, Resampling
 from botscalp.statistics.figures import Figure
 from botscalp.times import DAY_NS
 from botscalp.types import Float64, Int64
@@ -66,7 +66,7 @@ class Estimator:
             ),
         )
 
-    def of(self, figure: Figure | None, *, confidence: float = 0.95) -> Estimate:
+    def of(self, figure: Figure | None, *, confidence: float = CONFIDENCE) -> Estimate:
         """The estimate of a figure of rows or trades."""
         return Estimate(None if figure is None else figure.value, self.bars.interval(figure, confidence=confidence))
 
