@@ -50,6 +50,7 @@ lint: $(DEV) ## style, types, and which module may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	cd src/hydra_plugins/hydra_ec2_launcher/box && $(CURDIR)/$(BIN)/mypy --explicit-package-bases --strict --cache-dir /dev/null .
 	$(BIN)/lint-imports
 
 bench: $(BENCH) $(NAUTILUS) ## measure against the machine and against other engines, and write docs/benchmarks.md

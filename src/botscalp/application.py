@@ -6,6 +6,7 @@ import re
 import shlex
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable
 from types import FrameType
@@ -35,8 +36,7 @@ def run_application(task: Task, *, config_name: str) -> NoReturn:
     130 interrupted, 1 anything else (the only case with a traceback).
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors to us instead of printing and exiting with 1
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, _interrupt)
+    _interrupt_on_signals()
     try:
         hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(_alone(task, config_name))()
     except BaseException as error:
@@ -49,6 +49,7 @@ def _alone(task: Task, config_name: str) -> Task:
 
     @functools.wraps(task)
     def run(cfg: DictConfig) -> None:
+        _interrupt_on_signals()  # a launcher may run the task in a process of its own
         try:
             task(cfg)
         except Exception as error:
@@ -57,6 +58,12 @@ def _alone(task: Task, config_name: str) -> Task:
             sys.exit(_explained(error, config_name))
 
     return run
+
+
+def _interrupt_on_signals() -> None:
+    if threading.current_thread() is threading.main_thread():
+        for name in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(name, _interrupt)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
@@ -78,6 +85,13 @@ def _explained(error: BaseException, config_name: str) -> int | str | None:
             code, message = 3, str(error)
         case UnwantedVerdictError():
             code, message = 4, str(error)
+        case ValueError() if "\n  remedy: " in str(error):  # a launcher's, which knows no UserError
+            code, message = 2, str(error)
+        case RuntimeError() if kind := getattr(
+            error, "remote_type", None
+        ):  # of a job elsewhere, whose classes stay there
+            codes = {"UserError": 2, "CausalityError": 3, "UnwantedVerdictError": 4}
+            code, message = codes.get(kind, 1), str(error)
         case Interrupted() | KeyboardInterrupt():
             resume = ["resume=true"] if config_name == "train" and "resume=true" not in sys.argv else []
             again = shlex.join(["python", "-m", f"botscalp.{config_name}", *sys.argv[1:], *resume])

@@ -1,5 +1,6 @@
 """Where a run's figures come from: which bars, which code, which device. Read before anything is trained."""
 
+import os
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ def provenance(source: Source, panel: Panel, device: str) -> dict[str, Any]:
     """The keys data, code and device of summary.json."""
     start, end = Range(*panel.span_ns).iso()
     interval = interval_name(panel.interval_ns)
-    commit = _git("rev-parse", "HEAD")
     return {
         "data": {
             "source": source.source,
@@ -28,7 +28,7 @@ def provenance(source: Source, panel: Panel, device: str) -> dict[str, Any]:
             "rows": len(panel.open_time_ns),
             "digest": panel.digest,
         },
-        "code": {"commit": commit, "dirty": None if commit is None else bool(_git("status", "--porcelain"))},
+        "code": _code(),
         "device": device,
     }
 
@@ -42,6 +42,14 @@ def provenance_tags(origin: dict[str, Any]) -> dict[str, str]:
         "mlflow.source.git.commit": origin["code"]["commit"] or "",
         "code.dirty": str(origin["code"]["dirty"]).lower(),
     }
+
+
+def _code() -> dict[str, Any]:
+    """Commit of the sources, and whether they were changed since; a copy that was sent without its history is told both."""
+    if commit := _git("rev-parse", "HEAD"):
+        return {"commit": commit, "dirty": bool(_git("status", "--porcelain"))}
+    dirty = {"true": True, "false": False}.get(os.environ.get("SOURCE_DIRTY", ""))
+    return {"commit": os.environ.get("SOURCE_COMMIT") or None, "dirty": dirty}
 
 
 def _git(*words: str) -> str | None:

@@ -1,0 +1,128 @@
+"""A sweep from its first machine to its last result. What it needs to know lies in the sweep's folder: any process can go on."""
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+
+from filelock import FileLock, Timeout
+
+from hydra_plugins.hydra_ec2_launcher.home.harvest import pull
+from hydra_plugins.hydra_ec2_launcher.home.leaving import DetachedError, stays_at_work
+from hydra_plugins.hydra_ec2_launcher.home.machines import Machine, machine_of
+from hydra_plugins.hydra_ec2_launcher.home.progress import Progress
+from hydra_plugins.hydra_ec2_launcher.home.staging import stage
+from hydra_plugins.hydra_ec2_launcher.home.sweep import Outcome, Sweep
+from hydra_plugins.hydra_ec2_launcher.home.watch import TakenAwayError, UsedUpError, poll, watch
+from hydra_plugins.hydra_ec2_launcher.wire.transport import HostKeyError, TransportError
+
+log = logging.getLogger(__name__)
+
+MOST_ATTEMPTS = 5
+
+
+def drive(sweep: Sweep) -> None:
+    """Run the sweep's open jobs to their ends, on as many machines as it takes, one at a time.
+
+    The machine is kept: `give_back` ends it. An error here ends it too; Ctrl-C asks.
+
+    Raises:
+        DetachedError: the machine was left at work.
+        ValueError: another process drives the sweep, or what it needs cannot be had.
+    """
+    with alone(sweep), Progress(sweep) as progress:
+        machine = machine_of(sweep)
+        try:
+            while sweep.open_jobs():
+                give_up_hopeless(sweep)
+                work(sweep, machine, progress)
+        except Exception:
+            machine.release("an error at home")
+            raise
+        except BaseException as interruption:  # Ctrl-C, SIGTERM, or what an application makes of them
+            progress.stop()
+            if stays_at_work(sweep):
+                machine.detached()
+                raise DetachedError(sweep) from interruption
+            machine.release("interrupted")
+            raise
+
+
+def work(sweep: Sweep, machine: Machine, progress: Progress) -> None:
+    """One machine's part."""
+    transport = machine.obtain(partial(stage, sweep=sweep))
+    try:
+        watch(transport, sweep, machine, progress)
+    except TakenAwayError as reason:
+        log.warning("%s: its unfinished jobs go on elsewhere", reason)
+        machine.interrupted()
+    except UsedUpError as reason:
+        stop_open_jobs(sweep, str(reason))
+    except HostKeyError:
+        raise
+    except TransportError as error:
+        log.warning("the machine is lost: %s", error)
+        machine.lost()
+    finally:
+        transport.close()
+
+
+def give_up_hopeless(sweep: Sweep) -> None:
+    """A job that several machines did not survive is not given to another."""
+    for job in sweep.open_jobs():
+        if sweep.attempt(job.num) >= MOST_ATTEMPTS:
+            reason = f"{MOST_ATTEMPTS} machines did not finish it"
+            sweep.finish(Outcome(num=job.num, state="LOST", reason=reason, result=None))
+
+
+def stop_open_jobs(sweep: Sweep, reason: str) -> None:
+    """What has not ended by now ends here."""
+    for job in sweep.open_jobs():
+        sweep.finish(Outcome(num=job.num, state="STOPPED", reason=reason, result=None))
+
+
+def ready(sweep: Sweep) -> None:
+    """Have a machine that passed its checks, without a job."""
+    with alone(sweep):
+        machine_of(sweep).obtain(partial(stage, sweep=sweep)).close()
+
+
+def look(sweep: Sweep, *, pull_work: bool = False) -> bool:
+    """Bring up to date what is known here, where nobody else does; whether there was a machine to ask."""
+    try:
+        with alone(sweep):
+            machine = machine_of(sweep)
+            if (transport := machine.reach()) is None:
+                return False
+            poll(transport, sweep, machine)
+            for job in sweep.open_jobs() if pull_work else ():
+                pull(transport, sweep, job)
+            transport.close()
+            return True
+    except DrivenError:
+        return False
+
+
+def give_back(sweep: Sweep, reason: str) -> None:
+    """End the sweep's machine, if it has one; repeatable."""
+    with alone(sweep):
+        machine_of(sweep).release(reason)
+
+
+class DrivenError(ValueError):
+    """Another process drives the sweep."""
+
+
+@contextmanager
+def alone(sweep: Sweep) -> Iterator[None]:
+    """The block in which this process alone drives the sweep."""
+    lock = FileLock(sweep.folder / "driver.lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout as timeout:
+        remedy = "end that process, or look on with `python -m botscalp.gpu status`"
+        raise DrivenError(f"sweep={sweep.folder}: another process drives it\n  remedy: {remedy}") from timeout
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,148 @@
+"""Where a sweep's machine comes from: rented, or one that is there."""
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from hydra_plugins.hydra_ec2_launcher.cloud.cost import Cost
+from hydra_plugins.hydra_ec2_launcher.cloud.rental import RejectedError
+from hydra_plugins.hydra_ec2_launcher.home.sweep import Sweep
+from hydra_plugins.hydra_ec2_launcher.wire.local import LocalTransport
+from hydra_plugins.hydra_ec2_launcher.wire.ssh import SshTransport
+from hydra_plugins.hydra_ec2_launcher.wire.transport import RemoteCommandError, Transport, TransportError
+
+Stage = Callable[..., None]
+"""stage(transport, limits=...): makes a machine ready, or raises RejectedError"""
+
+
+class Machine(Protocol):
+    """The one machine that a sweep has at a time."""
+
+    @property
+    def number(self) -> int:
+        """From 1, over the sweep."""
+        ...
+
+    def obtain(self, stage: Stage) -> Transport:
+        """The machine, checked and ready; the one that an earlier process left at work, where there is one."""
+        ...
+
+    def reach(self) -> Transport | None:
+        """The machine that an earlier process left at work; None where there is none."""
+        ...
+
+    def alive(self) -> bool:
+        """Whether it may still be there, although it does not answer."""
+        ...
+
+    def detached(self) -> None:
+        """It is left to its agent."""
+        ...
+
+    def interrupted(self) -> None:
+        """The cloud takes it back; all that could be saved is home."""
+        ...
+
+    def lost(self) -> None:
+        """It is gone, or out of reach for good."""
+        ...
+
+    def release(self, reason: str) -> None:
+        """End it for certain; repeatable."""
+        ...
+
+    def cost(self) -> Cost | None:
+        """What it has cost so far; None for one that costs nothing."""
+        ...
+
+    def record_cost(self) -> None:
+        """Show in MLflow what the sweep has cost so far."""
+        ...
+
+
+class Present:
+    """A machine that nobody has to rent."""
+
+    number = 1
+
+    def __init__(self, transport: Transport) -> None:
+        self.transport = transport
+
+    def obtain(self, stage: Stage) -> Transport:
+        try:
+            stage(
+                self.transport, limits={"hard_deadline": None, "usd_per_hour": None, "budget_usd": None, "spent_usd": 0}
+            )
+        except RejectedError as error:
+            remedy = "mend it there, or change what hydra.launcher.needs asks for"
+            raise ValueError(f"hydra.launcher.machine: the machine is not fit: {error}\n  remedy: {remedy}") from error
+        return self.transport
+
+    def reach(self) -> Transport:
+        return self.transport
+
+    def alive(self) -> bool:
+        return True
+
+    def detached(self) -> None:
+        """Nothing changes."""
+
+    def interrupted(self) -> None:
+        """It stays."""
+
+    def lost(self) -> None:
+        raise TransportError("it has been out of reach for longer than hydra.launcher.limits.lost_minutes")
+
+    def release(self, reason: str) -> None:
+        with contextlib.suppress(RemoteCommandError, TransportError):  # an agent that is not there needs no end
+            self.transport.run(["python3", "agent/agent.py", "shutdown"])
+
+    def cost(self) -> None:
+        return None
+
+    def record_cost(self) -> None:
+        """Nothing."""
+
+
+def machine_of(sweep: Sweep) -> Machine:
+    """The machine that the settings ask for.
+
+    Raises:
+        ValueError: naming the key that cannot work.
+    """
+    settings = sweep.settings
+    match settings.machine:
+        case "local":
+            return Present(LocalTransport(Path(folder_there(sweep)).expanduser()))
+        case "ssh":
+            return Present(ssh_of(sweep))
+        case "ec2":
+            from hydra_plugins.hydra_ec2_launcher.home.rented import Rented
+
+            return Rented(sweep)
+    raise ValueError(f"hydra.launcher.machine={settings.machine}: no such kind\n  remedy: choose ec2, ssh or local")
+
+
+def folder_there(sweep: Sweep) -> str:
+    """The sweep's folder on the machine."""
+    return sweep.settings.connection.folder.replace("{sweep}", sweep.id)
+
+
+def ssh_of(sweep: Sweep) -> SshTransport:
+    """The way to a machine that you have."""
+    connection = sweep.settings.connection
+    for key in ("host", "user", "identity", "host_key"):
+        if not getattr(connection, key):
+            remedy = f"set hydra.launcher.connection.{key}"
+            raise ValueError(f"hydra.launcher.connection.{key}: empty, and machine=ssh needs it\n  remedy: {remedy}")
+    return SshTransport(
+        host=connection.host,
+        port=connection.port,
+        user=connection.user,
+        identity=Path(connection.identity).expanduser(),
+        host_public_key=connection.host_key,
+        root=folder_there(sweep),
+        folder=sweep.folder / "ssh",
+        proxy_command=connection.proxy_command,
+    )

@@ -1,0 +1,279 @@
+"""The machine that a sweep rents: what cloud/ decides and does, for one sweep's folder."""
+
+import logging
+import time
+import urllib.request
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import cache, cached_property, partial
+from ipaddress import ip_address
+from pathlib import Path
+
+from hydra_plugins.hydra_ec2_launcher.cloud.budget import Order
+from hydra_plugins.hydra_ec2_launcher.cloud.cloud import Instance, Market, RefusedError
+from hydra_plugins.hydra_ec2_launcher.cloud.cost import Cost, planned_worst
+from hydra_plugins.hydra_ec2_launcher.cloud.ec2 import Ec2
+from hydra_plugins.hydra_ec2_launcher.cloud.events import State
+from hydra_plugins.hydra_ec2_launcher.cloud.journal import VIEW, Journal, read
+from hydra_plugins.hydra_ec2_launcher.cloud.ladder import Ladder
+from hydra_plugins.hydra_ec2_launcher.cloud.lease import ENDED, Lease
+from hydra_plugins.hydra_ec2_launcher.cloud.prices import ceiling_price, on_demand_price
+from hydra_plugins.hydra_ec2_launcher.cloud.reaper import Finding, reap
+from hydra_plugins.hydra_ec2_launcher.cloud.refusals import advice
+from hydra_plugins.hydra_ec2_launcher.cloud.rental import RejectedError, Rental
+from hydra_plugins.hydra_ec2_launcher.cloud.user_data import user_data
+from hydra_plugins.hydra_ec2_launcher.config import Rent, Settings
+from hydra_plugins.hydra_ec2_launcher.home.bill import record
+from hydra_plugins.hydra_ec2_launcher.home.machines import Stage, folder_there
+from hydra_plugins.hydra_ec2_launcher.home.sweep import Sweep
+from hydra_plugins.hydra_ec2_launcher.wire.keys import KeyPair, fingerprint, generate, rotate_host_key, write_private
+from hydra_plugins.hydra_ec2_launcher.wire.ssh import SshTransport
+from hydra_plugins.hydra_ec2_launcher.wire.transport import HostKeyError, RemoteCommandError, Transport, TransportError
+
+log = logging.getLogger(__name__)
+
+WHO_AM_I = "https://checkip.amazonaws.com"
+JOURNAL = "journal.jsonl"
+
+
+class Rented:
+    """A sweep's rented machine; see `Machine`."""
+
+    def __init__(self, sweep: Sweep) -> None:
+        self.sweep = sweep
+        self.cloud = cloud_of(sweep.settings.rent)
+        self.identity, self.host_key = (pair_of(sweep.folder / "keys" / name) for name in ("identity", "host"))
+        self.transport: SshTransport | None = None
+
+    @cached_property
+    def rental(self) -> Rental:
+        """What rents and ends it; made when there is something to do, for it asks for this computer's address."""
+        return Rental(
+            cloud=self.cloud,
+            journal=Journal(self.sweep.folder / JOURNAL, view=self.sweep.cwd / VIEW),
+            order=self.order(),
+            user_data=self.user_data,
+            now=now,
+            sleep=time.sleep,
+        )
+
+    def order(self) -> Order:
+        """What may be rented, and for how much."""
+        rent, limits = self.sweep.settings.rent, self.sweep.settings.limits
+        return Order(
+            sweep=self.sweep.name,
+            owner=rent.owner,
+            instance_type=rent.instance_type,
+            disk_gb=rent.disk_gb,
+            user=rent.user,
+            public_key=self.identity.public,
+            caller=rent.caller or own_address(),
+            host_key_fingerprint=fingerprint(self.host_key.public),
+            budget_usd=limits.budget_usd,
+            max_hours=limits.max_hours,
+        )
+
+    def user_data(self, deadline: datetime) -> str:
+        """What the machine is told at its first boot."""
+        return user_data(
+            user=self.sweep.settings.rent.user,
+            public_key=self.identity.public,
+            host_private_key=self.host_key.private.read_text(),
+            host_public_key=self.host_key.public,
+            deadline=deadline,
+        )
+
+    def obtain(self, stage: Stage) -> Transport:
+        for finding in reap_earlier(self.cloud, self.sweep):
+            log.info("%s", finding)
+        if self.reach() is None:
+            try:
+                self.rental.acquire(self.ladder(), partial(self.check, stage=stage))
+            except RefusedError as refusal:
+                remedy = advice(refusal.code) or "correct what hydra.launcher.rent asks for"
+                raise ValueError(f"hydra.launcher.rent: EC2 refuses: {refusal}\n  remedy: {remedy}") from refusal
+        assert self.transport is not None
+        if self.rental.lease.state is not State.RUNNING:
+            self.rental.running()
+        return self.transport
+
+    def reach(self) -> Transport | None:
+        instance = self.rental.resume()
+        if instance is None or self.rental.lease.state in (State.INTERRUPTED, State.HARVESTING):
+            return None
+        log.info("going on with %s in %s", instance.id, instance.zone)
+        self.transport = self.connected(instance)
+        return self.transport
+
+    def check(self, instance: Instance, *, stage: Stage) -> None:
+        """The health gate: the machine answers with its key, and becomes ready for jobs."""
+        log.info("%s (%s, %s) is up: checking it", instance.id, instance.zone, instance.market.value)
+        try:
+            self.transport = self.connected(instance)
+            self.renew_host_key(self.transport)
+            stage(self.transport, limits=self.limits())
+        except HostKeyError:
+            raise
+        except (TransportError, RemoteCommandError) as error:
+            raise RejectedError(f"it cannot be worked with: {error}") from error
+
+    def connected(self, instance: Instance) -> SshTransport:
+        """The way to the machine, which shows the key that was made for it."""
+        assert instance.address is not None
+        connection = self.sweep.settings.connection
+        transport = SshTransport(
+            host=instance.address,
+            port=connection.port,
+            user=self.sweep.settings.rent.user,
+            identity=self.identity.private,
+            host_public_key=self.host_key.public,
+            root=folder_there(self.sweep),
+            folder=self.sweep.folder / "ssh",
+            proxy_command=connection.proxy_command,
+        )
+        transport.pin(*self.host_keys())
+        transport.wait_until_reachable(self.sweep.settings.needs.wait_s)
+        return transport
+
+    def renew_host_key(self, transport: SshTransport) -> None:
+        """Have the machine make itself a key that nobody could read."""
+        site = self.sweep.settings.site
+        renewed = rotate_host_key(transport, remember=self.remember_host_key, host_key=site.host_key)
+        write_private(self.host_keys_file, f"{renewed}\n")
+
+    def remember_host_key(self, key: str) -> None:
+        """From now on the machine may show this key as well."""
+        write_private(self.host_keys_file, "".join(f"{known}\n" for known in [*self.host_keys(), key]))
+
+    def host_keys(self) -> list[str]:
+        """The keys that the present machine may show."""
+        path = self.host_keys_file
+        return path.read_text().splitlines() if path.exists() else [self.host_key.public]
+
+    @property
+    def host_keys_file(self) -> Path:
+        return self.sweep.folder / "keys" / f"machine.{self.number}"
+
+    def limits(self) -> dict[str, float]:
+        """What the agent has to know to end the machine in time by itself."""
+        price = self.rental.lease.current.prices[-1][1]
+        order = self.rental.order
+        return {
+            "hard_deadline": self.rental.hard_deadline().timestamp(),
+            "usd_per_hour": price.usd_per_hour + order.tariff.besides_usd_hour(order.disk_gb),
+            "budget_usd": order.budget_usd - order.egress_gb * order.tariff.egress_usd_gb,
+            "spent_usd": self.rental.spent_usd(),
+            "spent_at": now().timestamp(),
+        }
+
+    def ladder(self) -> Ladder:
+        """What to ask for, in which order."""
+        rent = self.sweep.settings.rent
+        return Ladder(
+            [Market(market) for market in rent.markets],
+            rent.regions,
+            cache(lambda region: self.cloud.zones(region, rent.instance_type)),
+            rent.amis,
+        )
+
+    def alive(self) -> bool:
+        current = self.rental.lease.current
+        instance = self.cloud.describe(current.terms.rung.region, current.instance_id or "")
+        return instance is not None and instance.state in ("pending", "running")
+
+    def detached(self) -> None:
+        if self.rental.lease.state is State.RUNNING:
+            self.rental.detached()
+
+    def interrupted(self) -> None:
+        self.rental.interrupted()
+
+    def lost(self) -> None:
+        self.rental.lost("it does not answer")
+
+    def release(self, reason: str) -> None:
+        if not (self.sweep.folder / JOURNAL).exists():
+            return
+        self.rental.release(reason)
+        self.record_cost()
+        for pair in (self.identity, self.host_key):
+            pair.delete()
+
+    @property
+    def number(self) -> int:
+        return len(self.rental.lease.attempts)
+
+    def cost(self) -> Cost:
+        return self.rental.cost()
+
+    def record_cost(self) -> None:
+        self.rental.note_price()
+        record(
+            self.sweep,
+            self.rental.cost(),
+            planned_worst_usd=planned(self.sweep.settings).total_usd,
+            billed_s=self.rental.billed_s(),
+            settled=self.rental.lease.state in ENDED,
+        )
+
+
+def now() -> datetime:
+    """The time, aware of its zone."""
+    return datetime.now(UTC)
+
+
+def cloud_of(rent: Rent) -> Ec2:
+    """EC2 as the settings want it asked."""
+    return Ec2(
+        owner=rent.owner,
+        trusted_owners=rent.ami_owners,
+        price_ceiling_usd=rent.price_ceiling_usd,
+        scheduler_role=rent.scheduler_role,
+    )
+
+
+def planned(settings: Settings) -> Cost:
+    """What the sweep may cost at the most: the dearest region's on-demand price for all its hours."""
+    rent, limits = settings.rent, settings.limits
+    known = [price for region in rent.regions if (price := on_demand_price(region, rent.instance_type)) is not None]
+    unknown = len(known) < len(rent.regions)
+    if unknown:
+        known.append(ceiling_price(rent.price_ceiling_usd, f"{rent.instance_type} in one of {', '.join(rent.regions)}"))
+    dearest = max(known, key=lambda price: price.usd_per_hour)
+    return planned_worst(dearest, hours=limits.max_hours, disk_gb=rent.disk_gb, egress_gb=Order.egress_gb)
+
+
+def pair_of(private: Path) -> KeyPair:
+    """The sweep's key pair in that file, made at its first use."""
+    return KeyPair(private=private) if private.exists() else generate(private)
+
+
+def own_address() -> str:
+    """This computer's address as the internet sees it, as CIDR; ValueError where that cannot be told."""
+    try:
+        with urllib.request.urlopen(WHO_AM_I, timeout=10) as answer:
+            address = ip_address(answer.read(64).decode().strip())
+    except (OSError, ValueError) as error:
+        remedy = "set it to your address, such as 203.0.113.7/32"
+        raise ValueError(
+            f"hydra.launcher.rent.caller=null: {WHO_AM_I} does not say it: {error}\n  remedy: {remedy}"
+        ) from error
+    return f"{address}/{address.max_prefixlen}"
+
+
+def reap_earlier(cloud: Ec2, sweep: Sweep) -> tuple[Finding, ...]:
+    """End what earlier sweeps left behind; what is said is worth a line."""
+    rent = sweep.settings.rent
+    return reap(cloud, rent.regions, owner=rent.owner, lease_of=leases_beside(sweep.folder.parent), now=now())
+
+
+def leases_beside(machines: Path) -> Callable[[str], Lease | None]:
+    """The leases of the sweeps in that folder, by the name in their machines' tags."""
+
+    def lease_of(tagged: str) -> Lease | None:
+        for path in machines.glob(f"*/{JOURNAL}"):
+            if (lease := read(path)).sweep == tagged:
+                return lease
+        return None
+
+    return lease_of
