@@ -87,11 +87,9 @@ def _explained(error: BaseException, config_name: str) -> int | str | None:
             code, message = 4, str(error)
         case ValueError() if "\n  remedy: " in str(error):  # a launcher's, which knows no UserError
             code, message = 2, str(error)
-        case RuntimeError() if kind := getattr(
-            error, "remote_type", None
-        ):  # of a job elsewhere, whose classes stay there
-            codes = {"UserError": 2, "CausalityError": 3, "UnwantedVerdictError": 4}
-            code, message = codes.get(kind, 1), str(error)
+        case RuntimeError() if hasattr(error, "remote_type") and hasattr(error, "words"):  # a job elsewhere, as text
+            code = {"UserError": 2, "CausalityError": 3, "UnwantedVerdictError": 4}.get(error.remote_type, 1)
+            message = error.words if code > 1 else str(error)
         case Interrupted() | KeyboardInterrupt():
             resume = ["resume=true"] if config_name == "train" and "resume=true" not in sys.argv else []
             again = shlex.join(["python", "-m", f"botscalp.{config_name}", *sys.argv[1:], *resume])

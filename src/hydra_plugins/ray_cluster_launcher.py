@@ -67,7 +67,8 @@ class RayClusterLauncher(Launcher):
         import ray
 
         Path(self.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
-        remote_job = ray.remote(**OmegaConf.to_container(self.ray.remote, resolve=True))(run_job)
+        options: Any = OmegaConf.to_container(self.ray.remote, resolve=True)
+        remote_job = ray.remote(**options)(run_job)
         started: list[tuple[DictConfig, ObjectRef[JobReturn]]] = []
         for num, overrides in enumerate(job_overrides, start=initial_job_idx):
             log.info(f"\t#{num} : {' '.join(filter_overrides(overrides))}")
@@ -133,7 +134,9 @@ def outcome(config: DictConfig, result: "ObjectRef[JobReturn]") -> JobReturn:
     import ray
 
     try:
-        return result.future().result()  # ray.get swallows what a signal's handler raises, KeyboardInterrupt apart
+        # ray.get swallows what a signal's handler raises, KeyboardInterrupt apart
+        done: JobReturn = result.future().result()
+        return done
     except ray.exceptions.RayError as error:
         log.error(f"\t#{config.hydra.job.num} was lost: {type(error).__name__}")
         lost = JobReturn(overrides=list(config.hydra.overrides.task), cfg=config, status=JobStatus.FAILED)
@@ -157,7 +160,8 @@ def run_job(folder: str, job: Mapping[str, Any]) -> JobReturn:
     os.chdir(folder)
     # Ray blocks it in its workers: a job that holds an interrupt back during a write could not raise it again
     signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
-    return _run_job(**job)
+    done: JobReturn = _run_job(**job)
+    return done
 
 
 def _has(resources: Mapping[str, float], needed: Mapping[str, float]) -> bool:

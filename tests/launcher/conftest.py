@@ -3,5 +3,6 @@
 from aws_faults import aws
 from ec2_requests import ec2
 from loopback_sshd import sshd_fixture
+from rented_bench import bench_fixture
 
-__all__ = ["aws", "ec2", "sshd_fixture"]
+__all__ = ["aws", "bench_fixture", "ec2", "sshd_fixture"]

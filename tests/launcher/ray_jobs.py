@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -70,5 +69,4 @@ def job(cfg: DictConfig) -> None:
 
 
 if __name__ == "__main__":
-    sys.argv.insert(1, "hydra/launcher=ray")
     job()

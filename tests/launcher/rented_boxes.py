@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -22,10 +22,13 @@ import psutil
 from aws_faults import FakeAws, Machine
 from loopback_sshd import CONFIG, free_port
 
+from hydra_plugins.hydra_ec2_launcher.wire.keys import generate, write_private
+
 REGION = "us-east-1"
 AMIS = {
     "no-driver": "/aws/service/deeplearning/ami/x86_64/plain/latest/ami-id",
     "good": "/aws/service/deeplearning/ami/x86_64/with-driver/latest/ami-id",
+    "spare": "/aws/service/deeplearning/ami/x86_64/with-driver-too/latest/ami-id",
 }
 
 _SMI = """#!/bin/sh
@@ -66,6 +69,14 @@ class RentedBoxes:
         self.port = free_port()
         self.images = {name: aws.publish(REGION, parameter) for name, parameter in AMIS.items()}
         self.sshd: dict[str, subprocess.Popen[bytes]] = {}
+        self.live: list[str] = []
+        self.booted: list[str] = []
+        self.fates: list[str] = []
+        """of the next machines: "deaf" never listens, "impostor" shows a key of its own; the others are well"""
+        self.on_boot: Callable[[], object] = lambda: None
+        """called before the answer to the request goes out"""
+        self.caller = "203.0.113.7"
+        """the address from which the internet sees us"""
         self.notice: dict[str, str] | None = None
         """what the metadata service says of an interruption"""
         aws.spot_prices.append((f"{REGION}a", datetime(2020, 1, 1, tzinfo=UTC), 0.5))
@@ -79,11 +90,15 @@ class RentedBoxes:
 
     def boot(self, machine: Machine) -> str:
         """Start the machine as its user data says."""
+        if not machine.user_data:
+            return "192.0.2.1"  # somebody else's
         self.notice = None
+        self.booted.append(machine.id)
+        fate = self.fates.pop(0) if self.fates else ""
         told = json.loads(machine.user_data.removeprefix("#cloud-config\n"))
         home = self.home(machine.id)
         (home / "bin").mkdir(parents=True)
-        good = machine.ami == self.images["good"]
+        good = machine.ami != self.images["no-driver"]
         programs = {
             "nvidia-smi": _SMI if good else _NO_SMI,
             "sudo": _SUDO,
@@ -93,25 +108,50 @@ class RentedBoxes:
             write_program(home / "bin" / name, text)
         write_program(self.python, _PYTHON.format(python=sys.executable))
         self.host_key.unlink(missing_ok=True)
-        self.host_key.write_text(told["ssh_keys"]["ed25519_private"])
-        self.host_key.chmod(0o600)
+        if fate == "impostor":
+            generate(self.host_key)
+        else:
+            write_private(self.host_key, told["ssh_keys"]["ed25519_private"])
         (home / "authorized_keys").write_text("\n".join(told["ssh_authorized_keys"]) + "\n")
         config = CONFIG.format(
             port=self.port, host_key=self.host_key, authorized_keys=home / "authorized_keys", folder=home
         )
         path = f"{home}/bin:{Path(sys.executable).parent}:{os.environ['PATH']}"
         (home / "sshd_config").write_text(f"{config}SetEnv PATH={path}\n")
-        with (home / "sshd.log").open("wb") as log:
-            command = [shutil.which("sshd", path="/usr/sbin:/usr/local/sbin") or "sshd", "-D", "-e", "-f"]
-            self.sshd[machine.id] = subprocess.Popen([*command, str(home / "sshd_config")], stdout=log, stderr=log)
+        self.live.append(machine.id)
+        if fate != "deaf":
+            self.listen(machine.id)
+        self.on_boot()
         return "127.0.0.1"
+
+    def listen(self, instance_id: str) -> None:
+        """Let the machine be reached."""
+        with self.log(instance_id).open("ab") as log:
+            command = [shutil.which("sshd", path="/usr/sbin:/usr/local/sbin") or "sshd", "-D", "-e", "-f"]
+            config = str(self.home(instance_id) / "sshd_config")
+            self.sshd[instance_id] = subprocess.Popen([*command, config], stdout=log, stderr=log)
+
+    def cut(self, instance_id: str) -> None:
+        """Break all connections to the machine and take no new ones; what works there goes on."""
+        if (sshd := self.sshd.pop(instance_id, None)) is None:
+            return
+        sessions = psutil.Process(sshd.pid).children(recursive=True)
+        for process in [*sessions, sshd]:
+            with suppress(psutil.NoSuchProcess):
+                if process is sshd or process.name().startswith("sshd"):
+                    process.kill()
+        sshd.wait()
+
+    def log(self, instance_id: str) -> Path:
+        """What the machine's sshd says."""
+        return self.home(instance_id) / "sshd.log"
 
     def end(self, instance_id: str) -> None:
         """The machine is gone, with its processes and its disk; repeatable."""
-        if (sshd := self.sshd.pop(instance_id, None)) is None:
+        if instance_id not in self.live:
             return
-        sshd.kill()
-        sshd.wait()
+        self.live.remove(instance_id)
+        self.cut(instance_id)
         for process in self.processes():
             with suppress(psutil.NoSuchProcess):
                 process.kill()
@@ -142,21 +182,19 @@ class RentedBoxes:
                     found.append(process)
         return found
 
-    @property
-    def live(self) -> list[str]:
-        return sorted(self.sshd)
-
 
 @contextmanager
 def metadata(boxes: RentedBoxes) -> Iterator[str]:
-    """The metadata service of the machines; its address."""
+    """The metadata service of the machines, which tells callers their address besides; where it is."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_PUT(self) -> None:
             self.answer(200, b"token")
 
         def do_GET(self) -> None:
-            if self.headers.get("X-aws-ec2-metadata-token") != "token":
+            if self.path == "/caller":
+                self.answer(200, boxes.caller.encode())
+            elif self.headers.get("X-aws-ec2-metadata-token") != "token":
                 self.answer(401, b"")
             elif boxes.notice is None:
                 self.answer(404, b"")
@@ -185,10 +223,10 @@ def write_program(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
-def wait_for(what: str, seen: "object", *, timeout_s: float = 120.0) -> None:
+def wait_for(what: str, seen: Callable[[], object], *, timeout_s: float = 120.0) -> None:
     """Wait until `seen()` is true."""
     deadline = time.monotonic() + timeout_s
-    while not seen():  # type: ignore[operator]
+    while not seen():
         assert time.monotonic() < deadline, f"{what}: not seen within {timeout_s} s"
         time.sleep(0.1)
 

@@ -108,10 +108,11 @@ def _until_off(box: Box) -> None:
 
 
 def test_idle_strikes_once_all_is_harvested(make_box: MakeBox) -> None:
-    box = make_box(limits={"idle_s": 1})
+    box = make_box()
     box.send(0, "result()")
     box.until_job(0, "DONE")
-    time.sleep(2)
+    box.agent("retime", '{"idle_s": 0.5}')
+    time.sleep(1.5)
     assert box.alive() and box.state["unfetched"] == [0]
     box.agent("harvested", 0)
     _until_off(box)
@@ -119,8 +120,9 @@ def test_idle_strikes_once_all_is_harvested(make_box: MakeBox) -> None:
 
 
 def test_a_client_that_stays_away_leaves_results_behind_by_name(make_box: MakeBox) -> None:
-    box = make_box(limits={"no_client_s": 3})
-    box.send(0, "result()")
+    box = make_box()
+    box.send(0, "time.sleep(1); result()")
+    box.agent("retime", '{"no_client_s": 0.5}')
     _until_off(box)
     assert box.state["ending"]["clock"] == "no-client"
     assert box.state["unfetched"] == [0] and box.job(0)["state"] == "DONE"

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -170,7 +171,7 @@ subprocess.Popen(sys.argv[sys.argv.index("--") + 1:], start_new_session=True, st
 
 
 def test_settings_that_break_leave_the_last_good_ones_in_force(make_box: MakeBox) -> None:
-    box = make_box(limits={"idle_s": 3})
+    box = make_box()
     box.until(lambda: box.state.get("agent_pid"))
     settings = (box.root / "agent.json").read_text()
     (box.root / "agent.json").write_text("{")
@@ -179,6 +180,9 @@ def test_settings_that_break_leave_the_last_good_ones_in_force(make_box: MakeBox
     assert any("agent.json: no settings of schema 1" in alarm for alarm in box.state["alarms"])
     (box.root / "agent.json").write_text(settings)
     box.until(lambda: box.state["alarms"] == [])
+    box.agent("retime", '{"idle_s": 0.5}')
+    read_since = time.time()
+    box.until(lambda: box.state["now"] > read_since)
     (box.root / "agent.json").write_text("{")
     box.agent("harvested", 0)
     box.until(lambda: not box.alive())

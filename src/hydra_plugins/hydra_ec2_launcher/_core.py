@@ -5,6 +5,7 @@ import hashlib
 import logging
 import os
 import re
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,7 +41,7 @@ def launch(launcher: "EC2Launcher", job_overrides: Sequence[Sequence[str]], init
     Path(launcher.config.hydra.sweep.dir).mkdir(parents=True, exist_ok=True)
     if launcher.sweep is None:
         launcher.sweep = begin(launcher)
-        atexit.register(give_back, launcher.sweep, "the command is done")
+        atexit.register(give_back_at_exit, launcher.sweep)
     sweep = launcher.sweep
     configs: dict[int, DictConfig] = {}
     for num, overrides in enumerate(job_overrides, start=initial_job_idx):
@@ -55,9 +56,21 @@ def launch(launcher: "EC2Launcher", job_overrides: Sequence[Sequence[str]], init
     try:
         drive(sweep)
     except DetachedError:
-        atexit.unregister(give_back)
+        atexit.unregister(give_back_at_exit)
         raise
     return [job_return(sweep, num, config) for num, config in configs.items()]
+
+
+def give_back_at_exit(sweep: Sweep) -> None:
+    """End the machine as the last thing; the process fails where that fails."""
+    try:
+        give_back(sweep, "the command is done")
+    except BaseException as error:
+        again = f"python -m botscalp.gpu down sweep={sweep.folder}"
+        print(f"the machine may still cost money: {error or 'interrupted'}\n  remedy: {again}", file=sys.stderr)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(1)  # Python ignores what such a function raises
 
 
 def begin(launcher: "EC2Launcher") -> Sweep:

@@ -112,6 +112,8 @@ class Site:
     """replaced after the first login: the one that the machine was started with travelled in its user data"""
     imds: str | None = "http://169.254.169.254"
     """where a spot machine reads that it will be taken away; null: it never is"""
+    who_am_i: str = "https://checkip.amazonaws.com"
+    """what tells this computer the address from which the internet sees it"""
     tick_s: float = 1.0
     """of the agent there"""
     poll_s: float = 5.0

@@ -1,5 +1,6 @@
 """The agent on the rented box and the commands that speak to it: `python3 agent/agent.py COMMAND ...` in any folder.
 
+claim SWEEP      make the folder that sweep's: what an earlier one left in it goes
 start            make sure an agent lives
 run              be the agent
 accept NUM       queue a job whose files have arrived as sent
@@ -16,7 +17,9 @@ agent's next tick finds, so none of them waits for the agent, and none gets lost
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -39,6 +42,8 @@ def main(argv: Sequence[str]) -> Any:
     if name == "run":
         return run()
     (ROOT / "client.seen").touch()
+    if name == "claim":
+        return claim(*arguments)
     if name == "start":
         return daemon.start(ROOT)
     if name == "poll":
@@ -66,6 +71,20 @@ def run() -> dict[str, str]:
     daemon.hold(ROOT)
     Loop(ROOT).run()
     return {"agent": "ended"}
+
+
+def claim(sweep: str) -> dict[str, Any]:
+    """Clear the folder of another sweep's jobs, and of orders to stop; ValueError while another sweep's agent lives."""
+    owner = (read_json(ROOT / "agent.json") or {}).get("sweep")
+    stale = ["shutdown", "drain"] if owner == sweep else ["shutdown", "drain", "notice.json", "state.json"]
+    if owner != sweep:
+        if daemon.alive(ROOT):
+            raise ValueError(f"{ROOT} is in use by the sweep {owner}")
+        shutil.rmtree(ROOT / "jobs", ignore_errors=True)
+    for name in stale:
+        with contextlib.suppress(FileNotFoundError):
+            (ROOT / name).unlink()
+    return {"claimed": sweep, "from": owner}
 
 
 def accept(num: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ def digests(folder: str) -> dict[str, str]:
     for where, _, names in os.walk(folder):
         for name in names:
             path = os.path.join(where, name)
-            if not os.path.islink(path):
+            if os.path.isfile(path) and not os.path.islink(path):
                 with open(path, "rb") as file:
                     found[os.path.relpath(path, folder)] = hashlib.sha256(file.read()).hexdigest()
     return found

@@ -194,7 +194,7 @@ class Loop:
         if now - self._saved_at >= self.settings.sample_s:
             self._saved_at = now
             for job in self.jobs.values():
-                self._try(f"status of job {job.num}", job.save)
+                self._try(f"job {job.num}", job.save)
 
     def _end(self, now: float) -> None:
         facts = self.facts(now)
@@ -204,7 +204,7 @@ class Loop:
             return
         self._poweroff_at = now
         for job in self.jobs.values():
-            self._try(f"status of job {job.num}", job.save)
+            self._try(f"job {job.num}", job.save)
         self._try("state", write_state, self, now, True)
         self._try("poweroff", self._power_off)
 

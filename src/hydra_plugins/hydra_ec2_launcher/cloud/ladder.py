@@ -65,7 +65,8 @@ class NoMachineError(ValueError):
     """No rung gave a machine; the message is the table of rungs and codes, and what can be done about them."""
 
     def __init__(self, tried: Sequence[tuple[Rung, str]]) -> None:
-        super().__init__(f"no machine could be rented, {len(tried)} rungs were tried:\n{refusal_table(tried)}")
+        table = refusal_table(tried) or "  remedy: no zone of rent.regions offers rent.instance_type: name others"
+        super().__init__(f"no machine could be rented, {len(tried)} rungs were tried:\n{table}")
         self.tried = tuple(tried)
 
 

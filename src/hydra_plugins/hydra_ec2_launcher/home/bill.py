@@ -7,6 +7,7 @@ from typing import Any
 
 from hydra_plugins.hydra_ec2_launcher.cloud.cost import Cost, Shares, shares
 from hydra_plugins.hydra_ec2_launcher.home import mlflow_home
+from hydra_plugins.hydra_ec2_launcher.home.mlflow_store import not_fatal
 from hydra_plugins.hydra_ec2_launcher.home.sweep import Sweep, write_json
 
 
@@ -70,14 +71,15 @@ def record(sweep: Sweep, cost: Cost, *, planned_worst_usd: float, billed_s: floa
         "setup_usd": parts.setup_usd,
         "idle_usd": parts.idle_usd,
     } | ({"settled_usd": cost.total_usd} if settled else {})
-    mlflow_home.sweep_summary(
-        sweep.store,
-        sweep=sweep.name,
-        costs=figures,
-        jobs={state: states.count(state) for state in sorted(set(states))},
-        params={"prices": "; ".join(cost.sources)[:500]},
-        ended=settled,
-        experiment=sweep.experiment,
-    )
-    for num, usd in parts.jobs_usd.items():
-        mlflow_home.log_cost(sweep.store, sweep=sweep.name, job=num, metrics={"usd": usd})
+    with not_fatal("the sweep's cost in MLflow"):
+        mlflow_home.sweep_summary(
+            sweep.store,
+            sweep=sweep.name,
+            costs=figures,
+            jobs={state: states.count(state) for state in sorted(set(states))},
+            params={"prices": "; ".join(cost.sources)[:500]},
+            ended=settled,
+            experiment=sweep.experiment,
+        )
+        for num, usd in parts.jobs_usd.items():
+            mlflow_home.log_cost(sweep.store, sweep=sweep.name, job=num, metrics={"usd": usd})

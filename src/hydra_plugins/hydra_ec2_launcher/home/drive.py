@@ -1,12 +1,14 @@
 """A sweep from its first machine to its last result. What it needs to know lies in the sweep's folder: any process can go on."""
 
 import logging
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 
 from filelock import FileLock, Timeout
 
+from hydra_plugins.hydra_ec2_launcher.cloud.cloud import AnswerLostError
 from hydra_plugins.hydra_ec2_launcher.home.harvest import pull
 from hydra_plugins.hydra_ec2_launcher.home.leaving import DetachedError, stays_at_work
 from hydra_plugins.hydra_ec2_launcher.home.machines import Machine, machine_of
@@ -14,11 +16,13 @@ from hydra_plugins.hydra_ec2_launcher.home.progress import Progress
 from hydra_plugins.hydra_ec2_launcher.home.staging import stage
 from hydra_plugins.hydra_ec2_launcher.home.sweep import Outcome, Sweep
 from hydra_plugins.hydra_ec2_launcher.home.watch import TakenAwayError, UsedUpError, poll, watch
-from hydra_plugins.hydra_ec2_launcher.wire.transport import HostKeyError, TransportError
+from hydra_plugins.hydra_ec2_launcher.wire.transport import HostKeyError, RemoteCommandError, TransportError
 
 log = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 5
+LOOK_S = 15.0
+"""so long a silent machine is knocked at by one who only looks"""
 
 
 def drive(sweep: Sweep) -> None:
@@ -28,7 +32,7 @@ def drive(sweep: Sweep) -> None:
 
     Raises:
         DetachedError: the machine was left at work.
-        ValueError: another process drives the sweep, or what it needs cannot be had.
+        ValueError: another process drives the sweep, what it needs cannot be had, or someone else answers.
     """
     with alone(sweep), Progress(sweep) as progress:
         machine = machine_of(sweep)
@@ -36,12 +40,15 @@ def drive(sweep: Sweep) -> None:
             while sweep.open_jobs():
                 give_up_hopeless(sweep)
                 work(sweep, machine, progress)
+        except HostKeyError as error:
+            machine.release("someone else answered in its place")
+            raise alarm(sweep, error) from error
         except Exception:
             machine.release("an error at home")
             raise
         except BaseException as interruption:  # Ctrl-C, SIGTERM, or what an application makes of them
             progress.stop()
-            if stays_at_work(sweep):
+            if machine.at_work and stays_at_work(sweep):
                 machine.detached()
                 raise DetachedError(sweep) from interruption
             machine.release("interrupted")
@@ -60,11 +67,17 @@ def work(sweep: Sweep, machine: Machine, progress: Progress) -> None:
         stop_open_jobs(sweep, str(reason))
     except HostKeyError:
         raise
-    except TransportError as error:
+    except (TransportError, RemoteCommandError) as error:
         log.warning("the machine is lost: %s", error)
         machine.lost()
     finally:
         transport.close()
+
+
+def alarm(sweep: Sweep, error: HostKeyError) -> ValueError:
+    """What to say where a machine does not show its key."""
+    remedy = "somebody may stand between here and the cloud: do not go on from this network before you know who"
+    return ValueError(f"sweep={sweep.folder}: ALARM: {error}\n  remedy: {remedy}")
 
 
 def give_up_hopeless(sweep: Sweep) -> None:
@@ -88,18 +101,27 @@ def ready(sweep: Sweep) -> None:
 
 
 def look(sweep: Sweep, *, pull_work: bool = False) -> bool:
-    """Bring up to date what is known here, where nobody else does; whether there was a machine to ask."""
+    """Bring up to date what is known here, where nobody else does; whether there was a machine that answered.
+
+    Raises:
+        ValueError: someone else answers in its place.
+    """
     try:
         with alone(sweep):
             machine = machine_of(sweep)
-            if (transport := machine.reach()) is None:
+            if (transport := machine.reach(LOOK_S)) is None:
                 return False
-            poll(transport, sweep, machine)
-            for job in sweep.open_jobs() if pull_work else ():
-                pull(transport, sweep, job)
-            transport.close()
+            with closing(transport):
+                poll(transport, sweep, machine)
+                for job in sweep.open_jobs() if pull_work else ():
+                    pull(transport, sweep, job)
             return True
     except DrivenError:
+        return False
+    except HostKeyError as error:
+        raise alarm(sweep, error) from error
+    except (TransportError, RemoteCommandError, AnswerLostError) as error:
+        log.warning("the machine does not answer: %s", error)
         return False
 
 
@@ -116,12 +138,14 @@ class DrivenError(ValueError):
 @contextmanager
 def alone(sweep: Sweep) -> Iterator[None]:
     """The block in which this process alone drives the sweep."""
-    lock = FileLock(sweep.folder / "driver.lock", timeout=0)
+    lock, driver = FileLock(sweep.folder / "driver.lock", timeout=0), sweep.folder / "driver.pid"
     try:
         lock.acquire()
     except Timeout as timeout:
-        remedy = "end that process, or look on with `python -m botscalp.gpu status`"
+        pid = driver.read_text() if driver.exists() else "its pid"
+        remedy = f"`kill {pid}` leaves the machine at work; `python -m botscalp.gpu status` looks on"
         raise DrivenError(f"sweep={sweep.folder}: another process drives it\n  remedy: {remedy}") from timeout
+    driver.write_text(str(os.getpid()))
     try:
         yield
     finally:

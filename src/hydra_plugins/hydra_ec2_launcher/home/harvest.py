@@ -5,15 +5,17 @@ import logging
 import os
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from hydra_plugins.hydra_ec2_launcher.home import mlflow_home, results
+from hydra_plugins.hydra_ec2_launcher.home.mlflow_store import not_fatal
 from hydra_plugins.hydra_ec2_launcher.home.staging import ask
 from hydra_plugins.hydra_ec2_launcher.home.sweep import Job, Outcome, Sweep
 from hydra_plugins.hydra_ec2_launcher.home.translation import Translation, files_below
 from hydra_plugins.hydra_ec2_launcher.home.travelling_paths import WORK_TO_ROOT
-from hydra_plugins.hydra_ec2_launcher.wire.transport import RemoteCommandError, Transport
+from hydra_plugins.hydra_ec2_launcher.wire.transport import RemoteCommandError, Transport, TransportError
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +31,8 @@ def pull(transport: Transport, sweep: Sweep, job: Job, *, ended: bool = False) -
             transport.get(f"{there}/{name}", kept / name, exclude=exclude)
         except RemoteCommandError:
             log.debug("job %d has no %s yet", job.num, name)
+    with suppress(RemoteCommandError):  # it has not begun
+        transport.get(f"{there}/log.txt", sweep.log_path(job.num))
     pull_ledgers(transport, sweep)
     return import_runs(sweep, job, transport.root, ended=ended)
 
@@ -39,12 +43,11 @@ def import_runs(sweep: Sweep, job: Job, root: str, *, ended: bool) -> Translatio
     if sweep.store is None:
         return paths
     kept = sweep.job_folder(job.num)
-    from mlflow.exceptions import MlflowException
-
     database = kept / "snapshot" / sweep.box_store / "mlflow.db"
     if not database.is_file():
         return paths
-    try:
+    # The first snapshot may show a store that is still being made.
+    with not_fatal(f"MLflow runs of job #{job.num}, in {kept}", logging.WARNING if ended else logging.DEBUG):
         return mlflow_home.import_runs(
             database,
             artifacts=(f"{root}/jobs/{job.num}/work", kept / "work"),
@@ -54,10 +57,7 @@ def import_runs(sweep: Sweep, job: Job, root: str, *, ended: bool) -> Translatio
             attempt=sweep.attempt(job.num),
             translation=paths,
         )
-    except (ValueError, MlflowException) as error:
-        # The first snapshot may show a store that is still being made.
-        log.log(logging.WARNING if ended else logging.DEBUG, "MLflow runs of job #%d, in %s: %s", job.num, kept, error)
-        return paths
+    return paths
 
 
 def translation_of_paths(sweep: Sweep, job: Job, root: str) -> Translation:
@@ -82,7 +82,8 @@ def bring_home(transport: Transport, sweep: Sweep, job: Job, *, state: str, reas
     place(sweep, job, translation)
     outcome = Outcome(num=job.num, state=state, reason=reason, result=result)
     if sweep.store is not None:
-        conclude_runs(sweep, job, outcome)
+        with not_fatal(f"MLflow runs of job #{job.num}, in {kept}"):
+            conclude_runs(sweep, job, outcome)
     sweep.finish(outcome)
     ask(transport, "agent", "harvested", str(job.num))
     return outcome
@@ -113,7 +114,7 @@ def require_whole(transport: Transport, there: str, here: Path) -> None:
         for name in differing:
             (here / name).unlink(missing_ok=True)
         transport.get(there, here, exclude=LIVE)
-    raise results.ResultError(f"files of {there} differ from the machine's after three tries: {differing[:3]}")
+    raise TransportError(f"files of {there} differ from the machine's after three tries: {differing[:3]}")
 
 
 def is_live(name: str) -> bool:

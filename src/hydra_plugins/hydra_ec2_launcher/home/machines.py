@@ -1,16 +1,16 @@
 """Where a sweep's machine comes from: rented, or one that is there."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from hydra_plugins.hydra_ec2_launcher.cloud.cost import Cost
 from hydra_plugins.hydra_ec2_launcher.cloud.rental import RejectedError
 from hydra_plugins.hydra_ec2_launcher.home.sweep import Sweep
 from hydra_plugins.hydra_ec2_launcher.wire.local import LocalTransport
 from hydra_plugins.hydra_ec2_launcher.wire.ssh import SshTransport
-from hydra_plugins.hydra_ec2_launcher.wire.transport import RemoteCommandError, Transport, TransportError
+from hydra_plugins.hydra_ec2_launcher.wire.transport import HostKeyError, RemoteCommandError, Transport, TransportError
 
 Stage = Callable[..., None]
 """stage(transport, limits=...): makes a machine ready, or raises RejectedError"""
@@ -28,12 +28,21 @@ class Machine(Protocol):
         """The machine, checked and ready; the one that an earlier process left at work, where there is one."""
         ...
 
-    def reach(self) -> Transport | None:
-        """The machine that an earlier process left at work; None where there is none."""
+    def reach(self, wait_s: float) -> Transport | None:
+        """The machine that an earlier process left at work; None where there is none, TransportError if it is silent."""
         ...
 
     def alive(self) -> bool:
-        """Whether it may still be there, although it does not answer."""
+        """Whether it may still be there, although it does not answer; lets us in where our address has changed."""
+        ...
+
+    @property
+    def at_work(self) -> bool:
+        """Whether it can go on without us."""
+        ...
+
+    def limits(self) -> Mapping[str, Any] | None:
+        """By what the agent has to end it; None where nothing has changed, nor will."""
         ...
 
     def detached(self) -> None:
@@ -74,16 +83,23 @@ class Present:
             stage(
                 self.transport, limits={"hard_deadline": None, "usd_per_hour": None, "budget_usd": None, "spent_usd": 0}
             )
-        except RejectedError as error:
+        except HostKeyError:
+            raise
+        except (RejectedError, RemoteCommandError, TransportError) as error:
             remedy = "mend it there, or change what hydra.launcher.needs asks for"
             raise ValueError(f"hydra.launcher.machine: the machine is not fit: {error}\n  remedy: {remedy}") from error
         return self.transport
 
-    def reach(self) -> Transport:
+    def reach(self, wait_s: float) -> Transport:
         return self.transport
 
     def alive(self) -> bool:
         return True
+
+    at_work = True
+
+    def limits(self) -> None:
+        return None
 
     def detached(self) -> None:
         """Nothing changes."""
@@ -92,7 +108,10 @@ class Present:
         """It stays."""
 
     def lost(self) -> None:
-        raise TransportError("it has been out of reach for longer than hydra.launcher.limits.lost_minutes")
+        remedy = "look after it, then `python -m botscalp.gpu attach`"
+        raise ValueError(
+            f"hydra.launcher.machine: it was out of reach for longer than limits.lost_minutes\n  remedy: {remedy}"
+        )
 
     def release(self, reason: str) -> None:
         with contextlib.suppress(RemoteCommandError, TransportError):  # an agent that is not there needs no end
@@ -114,7 +133,7 @@ def machine_of(sweep: Sweep) -> Machine:
     settings = sweep.settings
     match settings.machine:
         case "local":
-            return Present(LocalTransport(Path(folder_there(sweep)).expanduser()))
+            return Present(LocalTransport(sweep.folder / Path(folder_there(sweep)).expanduser()))
         case "ssh":
             return Present(ssh_of(sweep))
         case "ec2":

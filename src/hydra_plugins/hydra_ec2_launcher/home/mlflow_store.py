@@ -8,8 +8,8 @@ import shutil
 import sqlite3
 import tempfile
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
+
+log = logging.getLogger(__name__)
 
 RUN_UID = "botscalp.run_uid"
 """<sweep>/<job>/<run id on the machine>; the last part differs for runs that are made at home"""
@@ -26,6 +28,15 @@ MOST_RUNS = 50_000
 
 class SnapshotError(ValueError):
     """The copy of a job's store cannot be read here."""
+
+
+@contextmanager
+def not_fatal(what: str, level: int = logging.WARNING) -> Iterator[None]:
+    """The block in which what goes wrong with MLflow is told, and ends no sweep: the files are home, and a machine is paid."""
+    try:
+        yield
+    except Exception as error:
+        log.log(level, "%s: %s", what, error)
 
 
 def open_store(store: Path) -> "MlflowClient":

@@ -10,7 +10,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from hydra_plugins.hydra_ec2_launcher.cloud.budget import Order
-from hydra_plugins.hydra_ec2_launcher.cloud.cloud import Instance, Market, RefusedError
+from hydra_plugins.hydra_ec2_launcher.cloud.cloud import AnswerLostError, Instance, Market, RefusedError
 from hydra_plugins.hydra_ec2_launcher.cloud.cost import Cost, planned_worst
 from hydra_plugins.hydra_ec2_launcher.cloud.ec2 import Ec2
 from hydra_plugins.hydra_ec2_launcher.cloud.events import State
@@ -32,8 +32,9 @@ from hydra_plugins.hydra_ec2_launcher.wire.transport import HostKeyError, Remote
 
 log = logging.getLogger(__name__)
 
-WHO_AM_I = "https://checkip.amazonaws.com"
 JOURNAL = "journal.jsonl"
+NOBODY = ""
+"""the caller of one who only ends machines"""
 
 
 class Rented:
@@ -42,22 +43,39 @@ class Rented:
     def __init__(self, sweep: Sweep) -> None:
         self.sweep = sweep
         self.cloud = cloud_of(sweep.settings.rent)
-        self.identity, self.host_key = (pair_of(sweep.folder / "keys" / name) for name in ("identity", "host"))
         self.transport: SshTransport | None = None
+
+    @cached_property
+    def identity(self) -> KeyPair:
+        """What we log in with."""
+        return pair_of(self.sweep.folder / "keys" / "identity")
+
+    @cached_property
+    def host_key(self) -> KeyPair:
+        """What a machine shows at its first boot."""
+        return pair_of(self.sweep.folder / "keys" / "host")
 
     @cached_property
     def rental(self) -> Rental:
         """What rents and ends it; made when there is something to do, for it asks for this computer's address."""
+        return self.rental_for(self.caller())
+
+    def rental_for(self, caller: str) -> Rental:
+        """What rents machines that the caller may reach, as the journal on disk has it."""
         return Rental(
             cloud=self.cloud,
             journal=Journal(self.sweep.folder / JOURNAL, view=self.sweep.cwd / VIEW),
-            order=self.order(),
+            order=self.order(caller),
             user_data=self.user_data,
             now=now,
             sleep=time.sleep,
         )
 
-    def order(self) -> Order:
+    def caller(self) -> str:
+        """The address that may reach the machine."""
+        return self.sweep.settings.rent.caller or own_address(self.sweep.settings.site.who_am_i)
+
+    def order(self, caller: str) -> Order:
         """What may be rented, and for how much."""
         rent, limits = self.sweep.settings.rent, self.sweep.settings.limits
         return Order(
@@ -67,7 +85,7 @@ class Rented:
             disk_gb=rent.disk_gb,
             user=rent.user,
             public_key=self.identity.public,
-            caller=rent.caller or own_address(),
+            caller=caller,
             host_key_fingerprint=fingerprint(self.host_key.public),
             budget_usd=limits.budget_usd,
             max_hours=limits.max_hours,
@@ -86,7 +104,15 @@ class Rented:
     def obtain(self, stage: Stage) -> Transport:
         for finding in reap_earlier(self.cloud, self.sweep):
             log.info("%s", finding)
-        if self.reach() is None:
+        try:
+            going_on = self.reach(self.sweep.settings.limits.lost_minutes * 60) is not None
+        except HostKeyError:
+            raise
+        except TransportError as error:
+            log.warning("the machine is lost: %s", error)
+            self.lost()
+            going_on = False
+        if not going_on:
             try:
                 self.rental.acquire(self.ladder(), partial(self.check, stage=stage))
             except RefusedError as refusal:
@@ -97,19 +123,21 @@ class Rented:
             self.rental.running()
         return self.transport
 
-    def reach(self) -> Transport | None:
+    def reach(self, wait_s: float) -> Transport | None:
+        if read(self.sweep.folder / JOURNAL).state in (State.PLANNED, *ENDED):
+            return None
         instance = self.rental.resume()
         if instance is None or self.rental.lease.state in (State.INTERRUPTED, State.HARVESTING):
             return None
         log.info("going on with %s in %s", instance.id, instance.zone)
-        self.transport = self.connected(instance)
+        self.transport = self.connected(instance, wait_s)
         return self.transport
 
     def check(self, instance: Instance, *, stage: Stage) -> None:
         """The health gate: the machine answers with its key, and becomes ready for jobs."""
         log.info("%s (%s, %s) is up: checking it", instance.id, instance.zone, instance.market.value)
         try:
-            self.transport = self.connected(instance)
+            self.transport = self.connected(instance, self.sweep.settings.needs.wait_s)
             self.renew_host_key(self.transport)
             stage(self.transport, limits=self.limits())
         except HostKeyError:
@@ -117,8 +145,8 @@ class Rented:
         except (TransportError, RemoteCommandError) as error:
             raise RejectedError(f"it cannot be worked with: {error}") from error
 
-    def connected(self, instance: Instance) -> SshTransport:
-        """The way to the machine, which shows the key that was made for it."""
+    def connected(self, instance: Instance, wait_s: float) -> SshTransport:
+        """The way to the machine, which shows a key that is its own."""
         assert instance.address is not None
         connection = self.sweep.settings.connection
         transport = SshTransport(
@@ -132,7 +160,7 @@ class Rented:
             proxy_command=connection.proxy_command,
         )
         transport.pin(*self.host_keys())
-        transport.wait_until_reachable(self.sweep.settings.needs.wait_s)
+        transport.wait_until_reachable(wait_s)
         return transport
 
     def renew_host_key(self, transport: SshTransport) -> None:
@@ -177,9 +205,16 @@ class Rented:
         )
 
     def alive(self) -> bool:
-        current = self.rental.lease.current
-        instance = self.cloud.describe(current.terms.rung.region, current.instance_id or "")
-        return instance is not None and instance.state in ("pending", "running")
+        try:
+            self.rental = self.rental_for(self.caller())  # our address may have changed
+            return self.rental.resume() is not None
+        except (AnswerLostError, RefusedError, ValueError) as error:  # the line is down here, or a login has expired
+            log.debug("nobody can say whether the machine lives: %s", error)
+            return True
+
+    @property
+    def at_work(self) -> bool:
+        return read(self.sweep.folder / JOURNAL).state in (State.RUNNING, State.DETACHED)
 
     def detached(self) -> None:
         if self.rental.lease.state is State.RUNNING:
@@ -189,11 +224,14 @@ class Rented:
         self.rental.interrupted()
 
     def lost(self) -> None:
-        self.rental.lost("it does not answer")
+        if self.rental.lease.state not in ENDED:
+            self.rental.lost("it does not answer")
 
     def release(self, reason: str) -> None:
         if not (self.sweep.folder / JOURNAL).exists():
             return
+        # From the journal anew: an interruption may have come between a line of it and what is known of that here.
+        self.rental = self.rental_for(self.sweep.settings.rent.caller or NOBODY)
         self.rental.release(reason)
         self.record_cost()
         for pair in (self.identity, self.host_key):
@@ -248,15 +286,15 @@ def pair_of(private: Path) -> KeyPair:
     return KeyPair(private=private) if private.exists() else generate(private)
 
 
-def own_address() -> str:
-    """This computer's address as the internet sees it, as CIDR; ValueError where that cannot be told."""
+def own_address(who_am_i: str) -> str:
+    """This computer's address as that service sees it, as CIDR; ValueError where it cannot be told."""
     try:
-        with urllib.request.urlopen(WHO_AM_I, timeout=10) as answer:
+        with urllib.request.urlopen(who_am_i, timeout=10) as answer:
             address = ip_address(answer.read(64).decode().strip())
     except (OSError, ValueError) as error:
         remedy = "set it to your address, such as 203.0.113.7/32"
         raise ValueError(
-            f"hydra.launcher.rent.caller=null: {WHO_AM_I} does not say it: {error}\n  remedy: {remedy}"
+            f"hydra.launcher.rent.caller=null: {who_am_i} does not say it: {error}\n  remedy: {remedy}"
         ) from error
     return f"{address}/{address.max_prefixlen}"
 

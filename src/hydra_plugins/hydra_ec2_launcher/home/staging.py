@@ -49,14 +49,27 @@ def stage(transport: Transport, sweep: Sweep, *, limits: Mapping[str, Any]) -> N
     transport.put(BOX, "agent")
     check_health(transport, sweep)
     code = None if sweep.code is None else snapshot.ship(transport, sweep.code)
-    python = settings.travel.python or make_environment(transport, sweep, code)
+    python = given_python(sweep) or make_environment(transport, sweep, code)
     smoke(transport, python, gpu=settings.needs.gpu)
     send_ledgers(transport, sweep)
+    claim(transport, sweep)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "agent.json"
         write_json(path, agent_settings(sweep, python=python, code=code, limits=limits))
         transport.put(path, "agent.json")
     ask(transport, "agent", "start")
+
+
+def claim(transport: Transport, sweep: Sweep) -> None:
+    """Take the machine's folder over from what an earlier sweep left there."""
+    try:
+        ask(transport, "agent", "claim", sweep.id)
+    except RemoteCommandError as error:
+        remedy = "wait for it, or give each sweep a folder of its own with {sweep}"
+        folder = sweep.settings.connection.folder
+        raise ValueError(
+            f"hydra.launcher.connection.folder={folder}: {error.stderr.strip()}\n  remedy: {remedy}"
+        ) from error
 
 
 def check_health(transport: Transport, sweep: Sweep) -> None:
@@ -82,6 +95,12 @@ def words_of(check: Mapping[str, Any]) -> str:
 def python_minor() -> str:
     """This Python's version, without which a task cannot be unpacked there."""
     return f"{sys.version_info.major}.{sys.version_info.minor}"
+
+
+def given_python(sweep: Sweep) -> str | None:
+    """The interpreter that the settings name: as the machine knows it, and where that is this one, as seen from here."""
+    python = sweep.settings.travel.python
+    return str(sweep.cwd / python) if python is not None and sweep.settings.machine == "local" else python
 
 
 def make_environment(transport: Transport, sweep: Sweep, code: str | None) -> str:
@@ -117,7 +136,7 @@ def agent_settings(sweep: Sweep, *, python: str, code: str | None, limits: Mappi
     hours = settings.limits.job_hours
     return {
         "schema": 1,
-        "sweep": sweep.name,
+        "sweep": sweep.id,
         "slots": settings.slots,
         "python": python,
         "code": code,

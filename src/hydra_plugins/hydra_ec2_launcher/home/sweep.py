@@ -126,6 +126,10 @@ class Sweep:
     def job_folder(self, num: int) -> Path:
         return self.folder / "jobs" / str(num)
 
+    def log_path(self, num: int) -> Path:
+        """What the job has printed on its present machine, or its last."""
+        return self.job_folder(num) / f"log.{self.attempt(num)}.txt"
+
     def add(self, job: Job, payload: bytes) -> None:
         """Keep a job and what it needs to run; it counts once job.json is there."""
         folder = self.job_folder(job.num)

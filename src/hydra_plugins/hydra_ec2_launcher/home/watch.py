@@ -1,10 +1,10 @@
 """Watching a machine at work: the agent decides there, and this brings home what there is."""
 
 import base64
+import json
 import logging
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from hydra_plugins.hydra_ec2_launcher.home.bill import keep_state
@@ -12,8 +12,13 @@ from hydra_plugins.hydra_ec2_launcher.home.harvest import bring_home, pull
 from hydra_plugins.hydra_ec2_launcher.home.machines import Machine
 from hydra_plugins.hydra_ec2_launcher.home.progress import Progress
 from hydra_plugins.hydra_ec2_launcher.home.staging import ask, submit
-from hydra_plugins.hydra_ec2_launcher.home.sweep import Job, Sweep
-from hydra_plugins.hydra_ec2_launcher.wire.transport import HostKeyError, Transport, TransportError
+from hydra_plugins.hydra_ec2_launcher.home.sweep import Sweep
+from hydra_plugins.hydra_ec2_launcher.wire.transport import (
+    HostKeyError,
+    RemoteCommandError,
+    Transport,
+    TransportError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -34,15 +39,18 @@ def watch(transport: Transport, sweep: Sweep, machine: Machine, progress: Progre
     Raises:
         TakenAwayError: a spot notice came; what was written by then is home.
         UsedUpError: the agent ended its work for a clock or the budget.
-        TransportError: the machine has been out of reach for too long, or is gone.
+        TransportError, RemoteCommandError: the machine has been out of reach, or of order, for too long, or is gone.
     """
     pulled_at = 0.0
     unreachable_since: float | None = None
+    sent: set[int] = set()  # an agent that is busy tells of them late
     while jobs := sweep.open_jobs():
         try:
             state = poll(transport, sweep, machine)
             known = state.get("jobs", {})
-            submit(transport, sweep, [job for job in jobs if str(job.num) not in known])
+            new = [job for job in jobs if str(job.num) not in known and job.num not in sent]
+            submit(transport, sweep, new)
+            sent |= {job.num for job in new}
             progress.show(state, machine.cost())
             ended = [job for job in jobs if known.get(str(job.num), {}).get("state") in ENDED]
             for job in ended:
@@ -56,13 +64,19 @@ def watch(transport: Transport, sweep: Sweep, machine: Machine, progress: Progre
                     if str(job.num) in known and known[str(job.num)]["state"] != "QUEUED":
                         pull(transport, sweep, job)
                 machine.record_cost()
+                if (limits := machine.limits()) is not None:  # a spot price that rises shortens the time
+                    ask(transport, "agent", "retime", json.dumps(limits))
                 pulled_at = time.monotonic()
             if leaving and not running(known):
                 raise (TakenAwayError if state.get("notice") else UsedUpError)(words_of(state))
+            if unreachable_since is not None:
+                log.info("the machine answers again")
             unreachable_since = None
         except HostKeyError:
             raise
-        except TransportError as error:
+        except (TransportError, RemoteCommandError) as error:
+            if unreachable_since is None:
+                log.warning("the machine does not answer, its jobs go on: %s", error)
             unreachable_since = unreachable_since or time.monotonic()
             gone_s = time.monotonic() - unreachable_since
             progress.unreachable(gone_s, error)
@@ -73,7 +87,7 @@ def watch(transport: Transport, sweep: Sweep, machine: Machine, progress: Progre
 
 def poll(transport: Transport, sweep: Sweep, machine: Machine) -> Mapping[str, Any]:
     """What the agent says, kept here with what the logs have grown by; an agent that died is started again."""
-    logs = {str(job.num): log_path(sweep, job) for job in sweep.open_jobs()}
+    logs = {str(job.num): sweep.log_path(job.num) for job in sweep.open_jobs()}
     offsets = {num: path.stat().st_size if path.exists() else 0 for num, path in logs.items()}
     known = [path.name for path in (sweep.folder / "jobs").iterdir()] if (sweep.folder / "jobs").is_dir() else []
     answer = ask(
@@ -95,11 +109,6 @@ def poll(transport: Transport, sweep: Sweep, machine: Machine) -> Mapping[str, A
     return state
 
 
-def log_path(sweep: Sweep, job: Job) -> Path:
-    """What the job has printed on its present machine."""
-    return sweep.job_folder(job.num) / f"log.{sweep.attempt(job.num)}.txt"
-
-
 def running(known: Mapping[str, Any]) -> bool:
     """Whether the agent still has processes to stop."""
     return any(job["state"] == "RUNNING" for job in known.values())
@@ -108,4 +117,6 @@ def running(known: Mapping[str, Any]) -> bool:
 def words_of(state: Mapping[str, Any]) -> str:
     """Why the machine goes."""
     ending = state.get("ending") or {}
+    if ending.get("clock") == "hard":
+        return "limits.max_hours, or what limits.budget_usd pays for, is used up"
     return str(ending.get("words") or "the cloud takes the spot machine back")
