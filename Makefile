@@ -6,6 +6,7 @@ BIN := .venv/bin
 RUNTIME := .venv/runtime.stamp
 DEV := .venv/dev.stamp
 BENCH := .venv/bench.stamp
+RAY := .venv/ray.stamp
 # A peer of `make bench` alone, which needs pandas < 3 and so an environment of its own; 1.221.0 is the newest for Python 3.11.
 NAUTILUS := .venv/nautilus.stamp
 export MLFLOW_DISABLE_TELEMETRY := true
@@ -29,6 +30,11 @@ $(BENCH): requirements-bench.lock $(DEV)
 	$(BIN)/pip install --quiet -r requirements-bench.lock
 	@touch $@
 
+# Without their own pins: the launcher asks for a cloudpickle that joblib refuses, and works with the newer one.
+$(RAY): requirements-ray.lock $(DEV)
+	$(BIN)/pip install --quiet --no-deps -r requirements-ray.lock
+	@touch $@
+
 $(NAUTILUS): requirements-nautilus.lock | $(BIN)/python
 	$(PYTHON) -m venv .venv/nautilus
 	@.venv/nautilus/bin/pip install --quiet -r requirements-nautilus.lock && touch $@ \
@@ -43,7 +49,7 @@ ui: $(RUNTIME) ## open MLflow on the runs under mlruns/
 test: $(DEV) ## the tests that every change has to pass
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
-test-all: $(BENCH) ## those, long drills, other engines, real bars and the commands of the README
+test-all: $(BENCH) $(RAY) ## those, long drills, other engines, real bars and the commands of the README
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(DEV) ## style, types, and which module may import which

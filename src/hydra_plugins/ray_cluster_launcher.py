@@ -104,7 +104,7 @@ def connect(settings: DictConfig) -> None:
     except ImportError as error:
         raise ValueError(
             f"hydra/launcher=ray: {error.name} is not installed\n"
-            "  remedy: pip install ray==2.60.0, then pip install --no-deps hydra-ray-launcher==1.2.2"
+            "  remedy: pip install --no-deps -r requirements-ray.lock"
         ) from error
     address = settings.init.address
     if address is None:

@@ -57,9 +57,8 @@ def test_a_good_machine_passes_every_check(health: Health, tmp_path: Path) -> No
     answer = health(programs, **wanted, now=time.time())
     assert answer["ok"], answer
     assert [check["name"] for check in answer["checks"]] == [
-        *("cloud-init", "gpu", "driver", "python", "scratch", "disk", "clock")
+        *("cloud-init", "gpu", "driver", "python", "folder", "disk", "clock")
     ]
-    assert answer["scratch"] == str(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -136,11 +135,6 @@ def test_the_wanted_python_is_found_or_left_to_uv(health: Health) -> None:
     assert lying["ok"] and lying["words"] == "uv will install it"
 
 
-def test_a_scratch_nobody_may_write_in_is_a_fault(health: Health, tmp_path: Path) -> None:
+def test_a_folder_nobody_may_write_in_is_a_fault(health: Health, tmp_path: Path) -> None:
     answer = health({}, root=str(tmp_path / "absent"))
-    assert not answer["ok"] and not _check(answer, "scratch")["ok"]
-
-
-def test_a_mounted_fast_disk_is_the_scratch(health: Health) -> None:
-    mount = next(path for path in ("/dev/shm", "/dev", "/proc") if os.path.ismount(path))
-    assert health({}, nvme=mount)["scratch"] == mount
+    assert not answer["ok"] and not _check(answer, "folder")["ok"]

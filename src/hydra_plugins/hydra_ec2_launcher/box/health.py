@@ -44,8 +44,6 @@ class Wanted:
     wait_s: float = 120.0
     """for cloud-init and the driver, each"""
     root: str = str(Path(__file__).resolve().parents[1])
-    nvme: str = "/opt/dlami/nvme"
-    """where a fast disk would be mounted"""
 
 
 @dataclass(frozen=True)
@@ -60,18 +58,17 @@ class Check:
 
 
 def main(argv: Sequence[str]) -> dict[str, Any]:
-    """All checks, and under "scratch" the folder to work in."""
+    """All checks."""
     wanted = Wanted(**json.loads(argv[0]))
-    scratch = scratch_folder(wanted)
     checks = [
         cloud_init(wanted),
         *(gpu(wanted) if wanted.gpu else ()),
         *([python(wanted.python)] if wanted.python else ()),
-        writable(scratch),
-        *([disk(scratch, wanted.disk_gb)] if wanted.disk_gb else ()),
+        writable(wanted.root),
+        *([disk(wanted.root, wanted.disk_gb)] if wanted.disk_gb else ()),
         *([clock(wanted.now, wanted.skew_s)] if wanted.now else ()),
     ]
-    return {"ok": all(check.ok for check in checks), "checks": [asdict(check) for check in checks], "scratch": scratch}
+    return {"ok": all(check.ok for check in checks), "checks": [asdict(check) for check in checks]}
 
 
 def cloud_init(wanted: Wanted) -> Check:
@@ -121,11 +118,6 @@ def python(version: str) -> Check:
     return Check("python", True, own, version, "uv will install it")
 
 
-def scratch_folder(wanted: Wanted) -> str:
-    """The fast local disk if it is mounted, else the agent's own folder."""
-    return wanted.nvme if os.path.ismount(wanted.nvme) else wanted.root
-
-
 def writable(folder: str) -> Check:
     """Whether files can be made there."""
     try:
@@ -134,8 +126,8 @@ def writable(folder: str) -> Check:
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
-        return Check("scratch", False, folder, "a folder to write in", str(error))
-    return Check("scratch", True, folder, "a folder to write in")
+        return Check("folder", False, folder, "a folder to write in", str(error))
+    return Check("folder", True, folder, "a folder to write in")
 
 
 def disk(folder: str, needed_gb: float) -> Check:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 LIMIT_BYTES = 16 * 1024
 """EC2's limit"""
-OUTER_LIMIT = timedelta(minutes=15)
+OUTER_LIMIT = timedelta(minutes=5)
 """how much later than the timer the second limit acts"""
 UNITS = "/etc/systemd/system"
 

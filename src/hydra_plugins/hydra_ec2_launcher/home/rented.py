@@ -4,14 +4,14 @@ import logging
 import time
 import urllib.request
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache, cached_property, partial
 from ipaddress import ip_address
 from pathlib import Path
 
 from hydra_plugins.hydra_ec2_launcher.cloud.budget import Order
 from hydra_plugins.hydra_ec2_launcher.cloud.cloud import AnswerLostError, Instance, Market, RefusedError
-from hydra_plugins.hydra_ec2_launcher.cloud.cost import Cost, planned_worst
+from hydra_plugins.hydra_ec2_launcher.cloud.cost import HARVEST_S, Cost, planned_worst
 from hydra_plugins.hydra_ec2_launcher.cloud.ec2 import Ec2
 from hydra_plugins.hydra_ec2_launcher.cloud.events import State
 from hydra_plugins.hydra_ec2_launcher.cloud.journal import VIEW, Journal, read
@@ -32,6 +32,7 @@ from hydra_plugins.hydra_ec2_launcher.wire.transport import HostKeyError, Remote
 
 log = logging.getLogger(__name__)
 
+HARVEST = timedelta(seconds=HARVEST_S)
 JOURNAL = "journal.jsonl"
 NOBODY = ""
 """the caller of one who only ends machines"""
@@ -98,7 +99,8 @@ class Rented:
             public_key=self.identity.public,
             host_private_key=self.host_key.private.read_text(),
             host_public_key=self.host_key.public,
-            deadline=deadline,
+            deadline=deadline
+            + HARVEST / 2,  # the agent keeps the deadline itself; what it stopped still has to come home
         )
 
     def obtain(self, stage: Stage) -> Transport:

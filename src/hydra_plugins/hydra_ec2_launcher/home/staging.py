@@ -19,7 +19,7 @@ from hydra_plugins.hydra_ec2_launcher.wire.transport import RemoteCommandError, 
 log = logging.getLogger(__name__)
 
 BOX = Path(__file__).parents[1] / "box"
-UV_VERSION = "0.9.11"
+UV_VERSION = "0.13.9"
 _SHARE_LEDGERS = """
 import json, os, sys
 for link, shared in json.load(sys.stdin):

@@ -101,7 +101,7 @@ class SshTransport:
             "KbdInteractiveAuthentication": "no",
             "BatchMode": "yes",
             "StrictHostKeyChecking": "yes",
-            "UserKnownHostsFile": _KNOWN_HOSTS,  # ssh runs in the folder
+            "UserKnownHostsFile": _quoted(str(folder.absolute() / _KNOWN_HOSTS)),
             "GlobalKnownHostsFile": "/dev/null",
             "UpdateHostKeys": "no",
             "ForwardAgent": "no",
