@@ -1,6 +1,7 @@
 """`python -m botscalp.gpu VERB`: look after the machines that sweeps rent."""
 
 import json
+import shlex
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -65,7 +66,7 @@ def up(cfg: DictConfig) -> None:
     store = Path(cfg.store)
     sweep = Sweep.begin(folder, settings=asked.settings, cwd=Path.cwd(), store=store.resolve(), box_store="store")
     ready(sweep)
-    print(f"ssh -F {sweep.folder / 'ssh' / 'ssh_config'} machine")
+    print(f"cd {shlex.quote(str(sweep.folder / 'ssh'))} && ssh -F ssh_config machine")
 
 
 def status(cfg: DictConfig) -> None:

@@ -53,8 +53,7 @@ class Cluster:
         if address in self.nodes and self.nodes[address].processes():
             return
         home = Path(tempfile.mkdtemp(prefix=f"{address}-", dir=self.folder))
-        ports = [f"--port={self.port}", f"--ray-client-server-port={free_port()}"]
-        heads = ["--head", *ports, "--num-gpus=1", "--include-dashboard=false"]
+        heads = ["--head", f"--port={self.port}", "--num-gpus=1", "--include-dashboard=false"]
         joins = [f"--address={HEAD}:{self.port}", "--num-gpus=0"]
         words = ["--num-cpus=4", f"--node-ip-address={address}", f"--temp-dir={home}"]
         program = Path(sys.executable).with_name("ray")

@@ -6,7 +6,8 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -107,57 +108,72 @@ def test_a_job_that_raises_or_loses_its_worker_costs_itself_alone(nodes: Cluster
 
 
 @pytest.mark.slow
-def test_jobs_of_a_lost_node_run_again_on_the_other(nodes: Cluster, tmp_path: Path) -> None:
-    driver = subprocess.Popen(words("+fate=waits", "+n=1,2", *ALONE), cwd=tmp_path, env=nodes.environment)
-    try:
-        deadline = time.monotonic() + 60
-        while len(starts := [path.read_text() for path in (tmp_path / "notes").glob("*")]) < 2 or not all(starts):
-            assert driver.poll() is None and time.monotonic() < deadline, starts
-            time.sleep(0.1)
-        assert set(starts) == {HEAD, OTHER}
+def test_a_job_of_a_lost_node_goes_on_where_it_stopped(nodes: Cluster, tmp_path: Path) -> None:
+    tiny = [word for word in TINY if not word.startswith(("trainer.epochs", "wfo.windows"))]
+    long = [*tiny, "trainer.epochs=100", "trainer.patience=100", "wfo.windows=4"]
+    out = tmp_path / "out"
+    with running(
+        "-m", "hydra/launcher=ray", *ALONE, *long, "seed=1,2", "resume=true", cluster=nodes, out=out
+    ) as driver:
+        until(lambda: re.search(rf"ip={OTHER}\).* window 1/4", out.read_text()) is not None, driver, out)
         nodes.nodes[OTHER].kill()
-        (tmp_path / "go").touch()
-        assert driver.wait(60) == 0
-    finally:
-        driver.kill()
-        driver.wait()
-    assert len(list((tmp_path / "notes").iterdir())) == 3, "one job began twice"
-    assert [path.read_text().split()[1] for path in jobs(tmp_path, "done")] == [HEAD, HEAD]
+        assert driver.wait(90) == 0, out.read_text()
+    folders = sorted((tmp_path / "mlruns" / "runs" / "botscalp").glob("*/[01]"))
+    assert len(folders) == 2 and all(Run(folder).summary["mlflow"] for folder in folders)
+    found = ["window 0: finished gru fit found" in (folder / "log.txt").read_text() for folder in folders]
+    assert sorted(found) == [False, True], "the lost job took its first window from the store"
+    assert set(statuses(tmp_path)) == {"FINISHED", "KILLED"}, "the lost job's first run is closed"
 
 
 @pytest.mark.slow
 def test_another_token_is_refused(nodes: Cluster, tmp_path: Path) -> None:
     stranger = replace(nodes, environment={**nodes.environment, "RAY_AUTH_TOKEN": "0" * 32})
-    done = sweep(stranger, tmp_path, "+fate=waits", *CPU)
+    done = sweep(stranger, tmp_path, "+fate=finishes", *CPU)
     assert done.returncode == 1 and "another token" in done.stderr and not (tmp_path / "notes").exists()
 
 
 @pytest.mark.slow
 def test_jobs_that_no_node_has_room_for_are_refused(nodes: Cluster, tmp_path: Path) -> None:
-    done = sweep(nodes, tmp_path, "+fate=waits", "hydra.launcher.ray.remote.num_gpus=1.5")
+    done = sweep(nodes, tmp_path, "+fate=finishes", "hydra.launcher.ray.remote.num_gpus=1.5")
     assert done.returncode == 1 and "no node" in done.stderr and not (tmp_path / "notes").exists()
 
 
 @pytest.mark.slow
 def test_a_stopped_driver_closes_the_runs(nodes: Cluster, tmp_path: Path) -> None:
     tiny = [word for word in TINY if not word.startswith("trainer.epochs")]
-    long = ["-m", "hydra/launcher=ray", *CPU, *tiny, "seed=1,2", "trainer.epochs=50000", "trainer.patience=50000"]
-    with (tmp_path / "out").open("w") as out:
-        driver = subprocess.Popen(
-            arguments("train", *long), cwd=tmp_path, env=nodes.environment, stdout=out, stderr=subprocess.STDOUT
-        )
-        try:
-            deadline = time.monotonic() + 90
-            while statuses(tmp_path) != {"RUNNING": 2}:
-                assert driver.poll() is None and time.monotonic() < deadline, (tmp_path / "out").read_text()
-                time.sleep(0.2)
-            driver.terminate()
-            assert driver.wait(60) == 130
-        finally:
-            driver.kill()
-            driver.wait()
+    long = [*tiny, "trainer.epochs=50000", "trainer.patience=50000"]
+    out = tmp_path / "out"
+    with running("-m", "hydra/launcher=ray", *CPU, *long, "seed=1,2", cluster=nodes, out=out) as driver:
+        until(lambda: statuses(tmp_path) == {"RUNNING": 2}, driver, out)
+        driver.terminate()
+        assert driver.wait(60) == 130, out.read_text()
     assert statuses(tmp_path) == {"KILLED": 2}
-    assert "resume=true" in (tmp_path / "out").read_text()
+    assert "resume=true" in out.read_text()
+
+
+@contextmanager
+def running(*overrides: str, cluster: Cluster, out: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """`python -m botscalp.train overrides...` in the folder of `out`, into which it prints; ended with the block."""
+    with out.open("w") as stream:
+        driver = subprocess.Popen(
+            arguments("train", *overrides),
+            cwd=out.parent,
+            env=cluster.environment,
+            stdout=stream,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        yield driver
+    finally:
+        driver.kill()
+        driver.wait()
+
+
+def until(happened: Callable[[], bool], driver: subprocess.Popen[bytes], out: Path) -> None:
+    deadline = time.monotonic() + 90
+    while not happened():
+        assert driver.poll() is None and time.monotonic() < deadline, out.read_text()
+        time.sleep(0.1)
 
 
 def words(*overrides: str) -> list[str]:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 from aws_faults import FakeAws
 from rented_bench import Bench
-from rented_boxes import REGION, interrupt, wait_for
+from rented_boxes import REGION, wait_for
 
 from hydra_plugins.hydra_ec2_launcher.cloud.events import State
 
@@ -80,15 +80,3 @@ def test_price_that_rises_beyond_the_budget(bench: Bench, aws: FakeAws) -> None:
     assert "budget_usd" in bench.said("tiny") and "Traceback" not in bench.said("tiny")
     assert "step 5" in bench.log(1) and list(bench.sweep.glob("jobs/1/work/store/kept/5")), "what it did is home"
     assert 0 < bench.lease.current.cost_usd < 3
-
-
-def test_leftovers_are_ended_at_the_next_start(bench: Bench, aws: FakeAws, ec2: object) -> None:
-    aws.refuse("TerminateInstances", "UnauthorizedOperation")
-    client = bench.tiny("steps=1")
-    wait_for("a machine that cannot be ended", lambda: len(aws.sent("TerminateInstances")) > 0)
-    interrupt(client)
-    left = bench.boxes.live[0]
-    aws.faults.clear()
-    assert bench.tiny("steps=1").wait(timeout=90) == 0, bench.said("tiny")
-    assert f"{left} its sweep has given it up (terminating); ended" in bench.said("tiny")
-    assert nothing_left(bench, aws)

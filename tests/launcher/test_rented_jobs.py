@@ -1,7 +1,6 @@
 """What may happen to jobs and connections while a rented machine works, over the whole path; what is kept of them."""
 
 import os
-import signal
 from pathlib import Path
 
 import psutil
@@ -74,7 +73,7 @@ def test_job_that_crashes(bench: Bench, error: str, code: int) -> None:
 
 
 def test_jobs_that_do_not_end(bench: Bench) -> None:
-    keys = {"limits.job_hours": 0.004, "limits.no_progress_minutes": 0.1, "slots": 3}
+    keys = {"limits.job_hours": 0.003, "limits.no_progress_minutes": 0.1, "slots": 4}
     client = bench.tiny("hangs=true,false", "steps=1,1000", keys=keys)
     assert client.wait(timeout=90) == 1
     assert bench.outcomes() == {0: "TIMEOUT", 1: "TIMEOUT", 2: "DONE", 3: "TIMEOUT"}
@@ -115,22 +114,6 @@ def test_mlflow_that_fails_at_home(bench: Bench, aws: FakeAws) -> None:
     assert bench.outcomes() == {0: "DONE"} and aws.live() == [] and bench.view["state"] == "settled"
     assert "MLflow" in bench.said("tiny") and "Traceback" not in bench.said("tiny")
     assert (bench.sweep / "jobs/0/snapshot/store/mlflow.db").exists(), "what could not be imported is kept"
-
-
-def test_hung_connection(bench: Bench) -> None:
-    client = bench.tiny("steps=100")
-    at_work(bench)
-    [machine] = bench.boxes.booted
-    frozen = psutil.Process(bench.boxes.sshd[machine].pid)
-    tree = [frozen, *frozen.children(recursive=True)]
-    servers = [process for process in tree if process.name().startswith("sshd")]
-    for process in servers:
-        process.send_signal(signal.SIGSTOP)
-    wait_for("silence noticed", lambda: "does not answer" in bench.said("tiny"))
-    for process in servers:
-        process.send_signal(signal.SIGCONT)
-    assert client.wait(timeout=60) == 0, bench.said("tiny")
-    assert bench.boxes.booted == [machine] and bench.log(0) == steps(100)
 
 
 def agents(bench: Bench) -> list[psutil.Process]:

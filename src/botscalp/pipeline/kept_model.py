@@ -36,7 +36,7 @@ def write_model(folder: Path, weights: "Mapping[str, Tensor]", record: Mapping[s
 
 def copy_model(source: Path, folder: Path) -> None:
     """Copy the two files into a new folder."""
-    folder.mkdir(parents=True)
+    folder.mkdir(parents=True, exist_ok=True)  # a job that is started again finds what it had begun
     for name in (WEIGHTS, RECORD):
         shutil.copyfile(source / name, folder / name)
 

@@ -68,7 +68,7 @@ def work(sweep: Sweep, machine: Machine, progress: Progress) -> None:
     except HostKeyError:
         raise
     except (TransportError, RemoteCommandError) as error:
-        log.warning("the machine is lost: %s", error)
+        log.warning("the machine is lost (%s): its unfinished jobs go on elsewhere", str(error).partition("\n")[0])
         machine.lost()
     finally:
         transport.close()
@@ -95,9 +95,21 @@ def stop_open_jobs(sweep: Sweep, reason: str) -> None:
 
 
 def ready(sweep: Sweep) -> None:
-    """Have a machine that passed its checks, without a job."""
+    """Have a machine that passed its checks, without a job; an error, or Ctrl-C, ends it.
+
+    Raises:
+        ValueError: as for `drive`.
+    """
     with alone(sweep):
-        machine_of(sweep).obtain(partial(stage, sweep=sweep)).close()
+        machine = machine_of(sweep)
+        try:
+            machine.obtain(partial(stage, sweep=sweep)).close()
+        except HostKeyError as error:
+            machine.release("someone else answered in its place")
+            raise alarm(sweep, error) from error
+        except BaseException:
+            machine.release("it did not become ready")
+            raise
 
 
 def look(sweep: Sweep, *, pull_work: bool = False) -> bool:

@@ -36,7 +36,7 @@ def not_fatal(what: str, level: int = logging.WARNING) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        log.log(level, "%s: %s", what, error)
+        log.log(level, "%s: %s", what, str(error).partition("\n")[0])
 
 
 def open_store(store: Path) -> "MlflowClient":

@@ -234,7 +234,10 @@ class Rented:
             return
         # From the journal anew: an interruption may have come between a line of it and what is known of that here.
         self.rental = self.rental_for(self.sweep.settings.rent.caller or NOBODY)
+        ended = self.rental.lease.state in (State.PLANNED, *ENDED)
         self.rental.release(reason)
+        if not ended:
+            log.info("the machine is gone: %s", self.rental.cost())
         self.record_cost()
         for pair in (self.identity, self.host_key):
             pair.delete()

@@ -47,6 +47,9 @@ def watch(transport: Transport, sweep: Sweep, machine: Machine, progress: Progre
     while jobs := sweep.open_jobs():
         try:
             state = poll(transport, sweep, machine)
+            if unreachable_since is not None:
+                log.info("the machine answers again")
+                unreachable_since = None
             known = state.get("jobs", {})
             new = [job for job in jobs if str(job.num) not in known and job.num not in sent]
             submit(transport, sweep, new)
@@ -69,18 +72,17 @@ def watch(transport: Transport, sweep: Sweep, machine: Machine, progress: Progre
                 pulled_at = time.monotonic()
             if leaving and not running(known):
                 raise (TakenAwayError if state.get("notice") else UsedUpError)(words_of(state))
-            if unreachable_since is not None:
-                log.info("the machine answers again")
-            unreachable_since = None
         except HostKeyError:
             raise
         except (TransportError, RemoteCommandError) as error:
+            if not machine.alive():
+                raise
             if unreachable_since is None:
-                log.warning("the machine does not answer, its jobs go on: %s", error)
-            unreachable_since = unreachable_since or time.monotonic()
+                log.warning("the machine does not answer, its jobs go on: %s", str(error).partition("\n")[0])
+                unreachable_since = time.monotonic()
             gone_s = time.monotonic() - unreachable_since
             progress.unreachable(gone_s, error)
-            if gone_s > sweep.settings.limits.lost_minutes * 60 or not machine.alive():
+            if gone_s > sweep.settings.limits.lost_minutes * 60:
                 raise
         time.sleep(sweep.settings.site.poll_s)
 
