@@ -25,7 +25,7 @@ LAST = Path(".last_gpu.json")
 def plan(cfg: DictConfig) -> None:
     """Print what would be asked for, the worst cost, and the rights it takes; nothing is asked of anybody."""
     from hydra_plugins.hydra_ec2_launcher.cloud.policy import policy
-    from hydra_plugins.hydra_ec2_launcher.home.rented import planned
+    from hydra_plugins.hydra_ec2_launcher.home.account import planned
 
     settings = launcher().settings
     rent, limits = settings.rent, settings.limits
@@ -134,7 +134,7 @@ def down(cfg: DictConfig) -> None:
 def reap(cfg: DictConfig) -> None:
     """End what earlier sweeps left in the account, and say what else is there."""
     from hydra_plugins.hydra_ec2_launcher.cloud.reaper import reap as reaped
-    from hydra_plugins.hydra_ec2_launcher.home.rented import cloud_of, leases_beside, now
+    from hydra_plugins.hydra_ec2_launcher.home.account import cloud_of, leases_beside, now
 
     asked = launcher()
     rent = asked.settings.rent

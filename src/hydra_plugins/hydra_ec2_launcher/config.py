@@ -100,7 +100,7 @@ class Connection:
     proxy_command: str | None = None
     """e.g. for SSM Session Manager"""
     folder: str = "botscalp/{sweep}"
-    """on the machine; relative to the login's home"""
+    """on the machine; relative to the login's home, or to the sweep's folder where `machine=local`"""
 
 
 @dataclass

@@ -75,7 +75,8 @@ class Present:
 
     number = 1
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, sweep: Sweep, transport: Transport) -> None:
+        self.sweep = sweep
         self.transport = transport
 
     def obtain(self, stage: Stage) -> Transport:
@@ -108,7 +109,7 @@ class Present:
         """It stays."""
 
     def lost(self) -> None:
-        remedy = "look after it, then `python -m botscalp.gpu attach`"
+        remedy = f"look after it, then `python -m botscalp.gpu attach sweep={self.sweep.folder}`"
         raise ValueError(
             f"hydra.launcher.machine: it was out of reach for longer than limits.lost_minutes\n  remedy: {remedy}"
         )
@@ -133,9 +134,9 @@ def machine_of(sweep: Sweep) -> Machine:
     settings = sweep.settings
     match settings.machine:
         case "local":
-            return Present(LocalTransport(sweep.folder / Path(folder_there(sweep)).expanduser()))
+            return Present(sweep, LocalTransport(sweep.folder / Path(folder_there(sweep)).expanduser()))
         case "ssh":
-            return Present(ssh_of(sweep))
+            return Present(sweep, ssh_of(sweep))
         case "ec2":
             from hydra_plugins.hydra_ec2_launcher.home.rented import Rented
 

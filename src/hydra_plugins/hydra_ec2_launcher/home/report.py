@@ -9,9 +9,9 @@ from hydra_plugins.hydra_ec2_launcher.cloud import budget
 from hydra_plugins.hydra_ec2_launcher.cloud.budget import Order
 from hydra_plugins.hydra_ec2_launcher.cloud.journal import read
 from hydra_plugins.hydra_ec2_launcher.cloud.lease import Lease
+from hydra_plugins.hydra_ec2_launcher.home.account import now, planned
 from hydra_plugins.hydra_ec2_launcher.home.bill import divided
-from hydra_plugins.hydra_ec2_launcher.home.rented import JOURNAL, now, planned
-from hydra_plugins.hydra_ec2_launcher.home.sweep import Sweep
+from hydra_plugins.hydra_ec2_launcher.home.sweep import JOURNAL, Sweep
 
 
 def status_lines(sweep: Sweep) -> Sequence[str]:

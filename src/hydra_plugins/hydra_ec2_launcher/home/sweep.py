@@ -11,6 +11,9 @@ from typing import Any
 from hydra_plugins.hydra_ec2_launcher.config import Connection, Limits, Needs, Rent, Settings, Site, Travel
 from hydra_plugins.hydra_ec2_launcher.wire.snapshot import Snapshot, take
 
+JOURNAL = "journal.jsonl"
+"""in the sweep's folder: what was done about its machines"""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
