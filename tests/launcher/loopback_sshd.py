@@ -67,11 +67,12 @@ class LoopbackSshd:
         command = [self._sshd, "-D", "-e", "-f", str(self.folder / "sshd_config")]
         with (self.folder / "sshd.log").open("ab") as log:
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        for _ in range(200):
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline and self._process.poll() is None:
             with suppress(OSError), socket.create_connection((self.host, self.port), timeout=1):
                 return
-            assert self._process.poll() is None, self.log
             time.sleep(0.02)
+        self.stop()
         raise AssertionError(f"sshd does not listen\n{self.log}")
 
     def stop(self) -> None:
