@@ -8,7 +8,9 @@ import pytest
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
+from hydra.version import VersionBase
 from loopback_sshd import loopback_sshd
+from packaging.version import Version
 from suite_cases import end_agents, over_ssh, overrides
 
 
@@ -33,6 +35,12 @@ def words(request: pytest.FixtureRequest, disk: Path) -> Iterator[list[str]]:
     else:
         with loopback_sshd(disk) as sshd:
             yield over_ssh(sshd, folder)
+
+
+@pytest.fixture(autouse=True)
+def as_the_suites_expect(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They name no version base, and tests before them in this process may have set one."""
+    monkeypatch.setattr(VersionBase.instance(), "version_base", Version("1.1"))
 
 
 @pytest.fixture
