@@ -12,6 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from settings import Limits
 
+pytestmark = pytest.mark.slow
+
 times = st.floats(0, 1e6)
 facts = st.builds(
     lambda now, ages, jobs, running, unharvested, asked: Facts(

@@ -18,6 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from logs import read_logs
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def make_box(tmp_path: Path) -> Iterator[MakeBox]:

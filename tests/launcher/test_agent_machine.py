@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 from notice import ask_notice
 from packing import Machine, fitting_slots, share_env
 
+pytestmark = pytest.mark.slow
+
 SMI = """
 import json, pathlib, sys
 if "--query-compute-apps" in sys.argv[1]:

@@ -10,6 +10,8 @@ from hydra_plugins.hydra_ec2_launcher.wire.local import LocalTransport
 from hydra_plugins.hydra_ec2_launcher.wire.manifest import at_box, manifest, ship
 from hydra_plugins.hydra_ec2_launcher.wire.transport import TransportError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def bars(tmp_path: Path) -> Path:

@@ -18,6 +18,8 @@ from hydra_plugins.hydra_ec2_launcher.wire.local import LocalTransport
 from hydra_plugins.hydra_ec2_launcher.wire.snapshot import Snapshot, ship, take
 from hydra_plugins.hydra_ec2_launcher.wire.transport import RemoteCommandError, TransportError
 
+pytestmark = pytest.mark.slow
+
 UNPACK = Path(snapshot_module.__file__).with_name("remote_unpack.py")
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"
 

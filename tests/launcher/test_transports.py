@@ -16,6 +16,8 @@ from hydra_plugins.hydra_ec2_launcher.wire.local import LocalTransport
 from hydra_plugins.hydra_ec2_launcher.wire.remote_paths import PathEscapeError
 from hydra_plugins.hydra_ec2_launcher.wire.transport import RemoteCommandError, Transport, TransportError
 
+pytestmark = pytest.mark.slow
+
 ECHO = "import sys, os, json; print(json.dumps([os.fsencode(a).hex() for a in sys.argv[1:]]))"
 ARGUMENTS = st.lists(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), max_size=5)
 NAMES = st.text(st.sampled_from("ab .-'\"\n$*?[]\\`:;&é\udcff"), min_size=1, max_size=12).filter(
