@@ -105,6 +105,10 @@ class Box:
     def alive(self) -> bool:
         return bool(self.agent("poll")["agent_alive"])
 
+    def work(self, num: int) -> Path:
+        """Where the job's process works."""
+        return self.root / "jobs" / str(num) / "work"
+
     def until(self, condition: Callable[[], object], wait_s: float = 30.0) -> None:
         deadline = time.monotonic() + wait_s
         while not condition():

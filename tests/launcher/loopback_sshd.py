@@ -80,8 +80,8 @@ class LoopbackSshd:
         if self._process is None:
             return
         for process in reversed(self._tree()):
-            if process.pid == self.pid or process.name() == "sshd":
-                with suppress(psutil.NoSuchProcess):
+            with suppress(psutil.NoSuchProcess):
+                if process.pid == self.pid or process.name() == "sshd":
                     process.kill()
         self._process.wait()
         self._process = None

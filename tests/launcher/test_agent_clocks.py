@@ -134,10 +134,10 @@ def test_the_hard_deadline_lets_jobs_save_first(make_box: MakeBox) -> None:
     box = make_box(limits={"hard_deadline": time.time() + 1e6})
     handler = "signal.signal(signal.SIGTERM, lambda *_: (Path('saved').touch(), sys.exit(0)))"
     box.send(0, f"{handler}; Path('set').touch(); wait_for('never')")
-    box.until(lambda: (box.root / "jobs/0/work/set").exists())
+    box.until(lambda: (box.work(0) / "set").exists())
     assert box.agent("retime", '{"hard_deadline": 1}')["hard_deadline"] == 1
     _until_off(box)
-    assert (box.root / "jobs/0/work/saved").exists()
+    assert (box.work(0) / "saved").exists()
     assert box.job(0)["state"] == "PREEMPTED" and box.state["ending"]["clock"] == "hard"
 
 

@@ -146,7 +146,7 @@ def test_a_job_over_its_time_is_stopped_with_sigterm(make_box: MakeBox) -> None:
         timeout_s=3,
     )
     assert "longer than 3 s" in box.until_job(0, "TIMEOUT")["reason"]
-    assert (box.root / "jobs/0/work/saved").exists()
+    assert (box.work(0) / "saved").exists()
 
 
 def test_what_ignores_sigterm_is_killed_after_the_grace_with_all_it_started(make_box: MakeBox) -> None:
@@ -160,14 +160,14 @@ wait_for("never")
 """
     box.send(0, body)
     assert box.until_job(0, "TIMEOUT")["exit_code"] == -signal.SIGKILL
-    box.until(lambda: _gone(int((box.root / "jobs/0/work/child").read_text())))
+    box.until(lambda: _gone(int((box.work(0) / "child").read_text())))
 
 
 def test_nothing_a_job_started_outlives_it(make_box: MakeBox) -> None:
     box = make_box()
     box.send(0, "child = os.fork()\nif not child: wait_for('never')\nPath('child').write_text(str(child)); result()")
     box.until_job(0, "DONE")
-    box.until(lambda: _gone(int((box.root / "jobs/0/work/child").read_text())))
+    box.until(lambda: _gone(int((box.work(0) / "child").read_text())))
 
 
 def test_a_job_without_progress_is_stopped_and_a_busy_one_is_not(make_box: MakeBox) -> None:
@@ -183,10 +183,10 @@ def test_drain_lets_jobs_save_and_starts_no_more(make_box: MakeBox) -> None:
     handler = "signal.signal(signal.SIGTERM, lambda *_: (Path('saved').touch(), sys.exit(0)))"
     box.send(0, f"{handler}; Path('set').touch(); wait_for('never')")
     box.send(1, "result()")
-    box.until(lambda: (box.root / "jobs/0/work/set").exists())
+    box.until(lambda: (box.work(0) / "set").exists())
     box.agent("drain")
     box.until_job(0, "PREEMPTED")
-    assert (box.root / "jobs/0/work/saved").exists()
+    assert (box.work(0) / "saved").exists()
     time.sleep(0.5)
     assert box.job(1)["state"] == "QUEUED" and box.state["phase"] == "draining"
 
@@ -196,7 +196,7 @@ def test_a_job_that_finished_while_it_was_stopped_is_done(make_box: MakeBox) -> 
     box.send(
         0, "signal.signal(signal.SIGTERM, lambda *_: (result(), sys.exit(0))); Path('set').touch(); wait_for('never')"
     )
-    box.until(lambda: (box.root / "jobs/0/work/set").exists())
+    box.until(lambda: (box.work(0) / "set").exists())
     box.agent("drain")
     box.until_job(0, "DONE")
 
@@ -318,7 +318,7 @@ def test_a_store_that_cannot_be_copied_is_an_alarm_and_no_failure(make_box: Make
 
 
 def _go(box: Box, num: int, how: str) -> None:
-    aside = box.root / f"jobs/{num}/work/going"
+    aside = box.work(num) / "going"
     aside.write_text(how)
     aside.rename(aside.with_name("go"))
 
@@ -328,7 +328,7 @@ def _status(box: Box, num: int) -> Any:
 
 
 def _starts(box: Box, num: int) -> list[int]:
-    return [int(pid) for pid in (box.root / f"jobs/{num}/work/starts").read_text().split()]
+    return [int(pid) for pid in (box.work(num) / "starts").read_text().split()]
 
 
 def _blocked(path: Path) -> bool:

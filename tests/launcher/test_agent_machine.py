@@ -89,10 +89,10 @@ def test_a_notice_lets_jobs_save_and_is_kept_over_a_restart(
     store = "import sqlite3; sqlite3.connect('own.db').execute('create table t (x)')"
     box.send(0, f"{catch}; {store}; Path('set').touch(); wait_for('never')", stores=["own.db"])
     box.send(1, "result()")
-    box.until(lambda: (box.root / "jobs/0/work/set").exists())
+    box.until(lambda: (box.work(0) / "set").exists())
     handler.notice = json.dumps(NOTICE).encode()
     job = box.until_job(0, "PREEMPTED")
-    assert NOTICE["time"] in job["reason"] and (box.root / "jobs/0/work/saved").exists()
+    assert NOTICE["time"] in job["reason"] and (box.work(0) / "saved").exists()
     assert (box.root / "jobs/0/snapshot/own.db").exists()
     handler.notice = None
     box.kill_agent()
@@ -122,7 +122,7 @@ def test_the_first_job_is_measured_and_decides_the_slots(make_box: MakeBox, tmp_
     assert (
         box.state["counts"] == {"RUNNING": 1, "QUEUED": 2} and "until a job has been measured" in box.state["packing"]
     )
-    (box.root / "jobs/0/work/go").touch()
+    (box.work(0) / "go").touch()
     box.until_job(0, "DONE")
     box.until(lambda: "until" not in box.state["packing"])
     assert "GPU 0.9 * 22888 / 3000 MiB = 6" in box.state["packing"]

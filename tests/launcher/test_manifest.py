@@ -69,7 +69,7 @@ def test_only_what_is_missing_or_different_travels(sshd: LoopbackSshd, bars: Pat
     with relay(sshd.port) as line:
         transport = sshd.transport(tmp_path / "box", tmp_path / "client", port=line.port)
         files = manifest({"data.path": f"{bars}/um-{{symbol}}.parquet"})
-        assert ship(transport, files) == files
+        assert ship(transport, [*files, *files]) == files, "two jobs read them"
         for file in files:
             assert Path(at_box(transport.root, str(file.path))).read_bytes() == file.path.read_bytes()
         sent = line.sent

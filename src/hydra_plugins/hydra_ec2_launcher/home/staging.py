@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+import os
 import sys
 import tempfile
 import time
@@ -160,17 +161,20 @@ def agent_settings(sweep: Sweep, *, python: str, code: str | None, limits: Mappi
 
 def submit(transport: Transport, sweep: Sweep, jobs: Sequence[Job]) -> None:
     """Hand jobs to the agent, after the data that they read; one that was begun elsewhere finds what it had finished."""
-    if sent := manifest.ship(transport, [file for job in jobs for file in manifest.manifest(job.data)]):
+    if sent := manifest.ship(
+        transport, sorted({file for job in jobs for file in manifest.manifest(job.data)}, key=str)
+    ):
         log.info("sent %s", ", ".join(file.path.name for file in sent))
     for job in jobs:
         attempt = sweep.begin_attempt(job.num)
         kept, there = sweep.job_folder(job.num), f"jobs/{job.num}"
+        store = os.path.join(there, "work", sweep.box_store)
         changes = sweep.settings.travel.again if attempt > 1 else {}
         if attempt > 1:
             for name in sweep.settings.travel.carry:
                 if (folder := kept / "work" / sweep.box_store / name).is_dir():
-                    transport.put(folder, f"{there}/work/{sweep.box_store}/{name}")
-        links = [[f"{there}/work/{sweep.box_store}/{name}", f"shared/{name}"] for name in sweep.settings.travel.ledgers]
+                    transport.put(folder, f"{store}/{name}")
+        links = [[f"{store}/{name}", f"shared/{name}"] for name in sweep.settings.travel.ledgers]
         transport.run(["python3", "-c", _SHARE_LEDGERS], stdin=json.dumps(links).encode())
         transport.put(kept / "task.pkl", f"{there}/task.pkl")
         write_json(kept / "spec.json", specification(sweep, job, attempt, changes))

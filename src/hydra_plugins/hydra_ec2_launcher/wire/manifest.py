@@ -49,11 +49,12 @@ def at_box(root: str, value: str) -> str:
 
 
 def ship(transport: Transport, files: Sequence[DataFile]) -> Sequence[DataFile]:
-    """Bring to the machine what is missing or different there; the files that had to travel.
+    """Bring to the machine what is missing or different there; the files that had to travel, each once.
 
     Raises:
         TransportError: a file did not arrive as it left.
     """
+    files = list(dict.fromkeys(files))  # several jobs read the same ones
     travelled = _missing(transport, files)
     for file in travelled:
         transport.put(file.path, f"{file.target}.incoming")
