@@ -5,14 +5,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from loopback_sshd import LoopbackSshd, sshd_fixture  # noqa: F401
+from loopback_sshd import LoopbackSshd
 
+from hydra_plugins.hydra_ec2_launcher.wire.host_key import rotate_host_key
 from hydra_plugins.hydra_ec2_launcher.wire.keys import (
     fingerprint,
     generate,
     known_hosts_line,
     public_key,
-    rotate_host_key,
     write_private,
 )
 from hydra_plugins.hydra_ec2_launcher.wire.transport import HostKeyError, RemoteCommandError

@@ -4,7 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
-from loopback_sshd import LoopbackSshd, relay, sshd_fixture  # noqa: F401
+from loopback_sshd import LoopbackSshd, relay
 
 from hydra_plugins.hydra_ec2_launcher.wire.local import LocalTransport
 from hydra_plugins.hydra_ec2_launcher.wire.manifest import at_box, manifest, ship

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
-from loopback_sshd import LoopbackSshd, relay, sshd_fixture  # noqa: F401
+from loopback_sshd import LoopbackSshd, relay
 
 from hydra_plugins.hydra_ec2_launcher.wire import snapshot as snapshot_module
 from hydra_plugins.hydra_ec2_launcher.wire.local import LocalTransport

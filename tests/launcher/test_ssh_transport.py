@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from loopback_sshd import LoopbackSshd, free_port, relay, sshd_fixture  # noqa: F401
+from loopback_sshd import LoopbackSshd, free_port, relay
 
 from hydra_plugins.hydra_ec2_launcher.wire.keys import generate
 from hydra_plugins.hydra_ec2_launcher.wire.remote_paths import PathEscapeError, remove_links_out

@@ -11,7 +11,8 @@ from filelock import FileLock, Timeout
 from hydra_plugins.hydra_ec2_launcher.cloud.cloud import AnswerLostError
 from hydra_plugins.hydra_ec2_launcher.home.harvest import pull
 from hydra_plugins.hydra_ec2_launcher.home.leaving import DetachedError, stays_at_work
-from hydra_plugins.hydra_ec2_launcher.home.machines import Machine, machine_of
+from hydra_plugins.hydra_ec2_launcher.home.machine import Machine
+from hydra_plugins.hydra_ec2_launcher.home.machines import machine_of
 from hydra_plugins.hydra_ec2_launcher.home.progress import Progress
 from hydra_plugins.hydra_ec2_launcher.home.staging import stage
 from hydra_plugins.hydra_ec2_launcher.home.sweep import Outcome, Sweep

@@ -1,73 +1,15 @@
 """Where a sweep's machine comes from: rented, or one that is there."""
 
 import contextlib
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
 
-from hydra_plugins.hydra_ec2_launcher.cloud.cost import Cost
 from hydra_plugins.hydra_ec2_launcher.cloud.rental import RejectedError
+from hydra_plugins.hydra_ec2_launcher.home.machine import Machine, Stage, folder_there
+from hydra_plugins.hydra_ec2_launcher.home.rented import Rented
 from hydra_plugins.hydra_ec2_launcher.home.sweep import Sweep
 from hydra_plugins.hydra_ec2_launcher.wire.local import LocalTransport
 from hydra_plugins.hydra_ec2_launcher.wire.ssh import SshTransport
 from hydra_plugins.hydra_ec2_launcher.wire.transport import HostKeyError, RemoteCommandError, Transport, TransportError
-
-Stage = Callable[..., None]
-"""stage(transport, limits=...): makes a machine ready, or raises RejectedError"""
-
-
-class Machine(Protocol):
-    """The one machine that a sweep has at a time."""
-
-    @property
-    def number(self) -> int:
-        """From 1, over the sweep."""
-        ...
-
-    def obtain(self, stage: Stage) -> Transport:
-        """The machine, checked and ready; the one that an earlier process left at work, where there is one."""
-        ...
-
-    def reach(self, wait_s: float) -> Transport | None:
-        """The machine that an earlier process left at work; None where there is none, TransportError if it is silent."""
-        ...
-
-    def alive(self) -> bool:
-        """Whether it may still be there, although it does not answer; lets us in where our address has changed."""
-        ...
-
-    @property
-    def at_work(self) -> bool:
-        """Whether it can go on without us."""
-        ...
-
-    def limits(self) -> Mapping[str, Any] | None:
-        """By what the agent has to end it; None where nothing has changed, nor will."""
-        ...
-
-    def detached(self) -> None:
-        """It is left to its agent."""
-        ...
-
-    def interrupted(self) -> None:
-        """The cloud takes it back; all that could be saved is home."""
-        ...
-
-    def lost(self) -> None:
-        """It is gone, or out of reach for good."""
-        ...
-
-    def release(self, reason: str) -> None:
-        """End it for certain; repeatable."""
-        ...
-
-    def cost(self) -> Cost | None:
-        """What it has cost so far; None for one that costs nothing."""
-        ...
-
-    def record_cost(self) -> None:
-        """Show in MLflow what the sweep has cost so far."""
-        ...
 
 
 class Present:
@@ -138,15 +80,8 @@ def machine_of(sweep: Sweep) -> Machine:
         case "ssh":
             return Present(sweep, ssh_of(sweep))
         case "ec2":
-            from hydra_plugins.hydra_ec2_launcher.home.rented import Rented
-
             return Rented(sweep)
     raise ValueError(f"hydra.launcher.machine={settings.machine}: no such kind\n  remedy: choose ec2, ssh or local")
-
-
-def folder_there(sweep: Sweep) -> str:
-    """The sweep's folder on the machine."""
-    return sweep.settings.connection.folder.replace("{sweep}", sweep.id)
 
 
 def ssh_of(sweep: Sweep) -> SshTransport:

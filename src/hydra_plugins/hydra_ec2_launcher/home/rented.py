@@ -18,9 +18,10 @@ from hydra_plugins.hydra_ec2_launcher.cloud.rental import RejectedError, Rental
 from hydra_plugins.hydra_ec2_launcher.cloud.user_data import user_data
 from hydra_plugins.hydra_ec2_launcher.home.account import cloud_of, now, own_address, planned, reap_earlier
 from hydra_plugins.hydra_ec2_launcher.home.bill import record
-from hydra_plugins.hydra_ec2_launcher.home.machines import Stage, folder_there
+from hydra_plugins.hydra_ec2_launcher.home.machine import Stage, folder_there
 from hydra_plugins.hydra_ec2_launcher.home.sweep import JOURNAL, Sweep
-from hydra_plugins.hydra_ec2_launcher.wire.keys import KeyPair, fingerprint, generate, rotate_host_key, write_private
+from hydra_plugins.hydra_ec2_launcher.wire.host_key import rotate_host_key
+from hydra_plugins.hydra_ec2_launcher.wire.keys import KeyPair, fingerprint, generate, write_private
 from hydra_plugins.hydra_ec2_launcher.wire.ssh import SshTransport
 from hydra_plugins.hydra_ec2_launcher.wire.transport import HostKeyError, RemoteCommandError, Transport, TransportError
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from hydra_plugins.hydra_ec2_launcher.home.bill import keep_state
 from hydra_plugins.hydra_ec2_launcher.home.harvest import bring_home, pull
-from hydra_plugins.hydra_ec2_launcher.home.machines import Machine
+from hydra_plugins.hydra_ec2_launcher.home.machine import Machine
 from hydra_plugins.hydra_ec2_launcher.home.progress import Progress
 from hydra_plugins.hydra_ec2_launcher.home.staging import ask, submit
 from hydra_plugins.hydra_ec2_launcher.home.sweep import Sweep
@@ -91,13 +91,7 @@ def poll(transport: Transport, sweep: Sweep, machine: Machine) -> Mapping[str, A
     """What the agent says, kept here with what the logs have grown by; an agent that died is started again."""
     logs = {str(job.num): sweep.log_path(job.num) for job in sweep.open_jobs()}
     offsets = {num: path.stat().st_size if path.exists() else 0 for num, path in logs.items()}
-    known = [path.name for path in (sweep.folder / "jobs").iterdir()] if (sweep.folder / "jobs").is_dir() else []
-    answer = ask(
-        transport,
-        "agent",
-        "poll",
-        about={"offsets": {k: v for k, v in offsets.items() if k in known}, "limit": 262_144},
-    )
+    answer = ask(transport, "agent", "poll", about={"offsets": offsets, "limit": 262_144})
     for num, piece in answer["logs"].items():
         if num in logs and piece["text_b64"]:
             with logs[num].open("ab") as file:
