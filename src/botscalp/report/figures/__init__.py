@@ -1,0 +1,1 @@
+"""A module a picture: each function takes what it draws and gives a `Picture`."""
