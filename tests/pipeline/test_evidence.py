@@ -137,6 +137,26 @@ def test_regimes_part_the_rows_and_the_trades(run: Run) -> None:
     assert terciles.rows.max() < 1.1 * terciles.rows.min()
 
 
+def test_windows_have_intervals_about_their_figures_that_are_wider_than_the_whole_s(run: Run) -> None:
+    """A week of bars is enough to tell an AUC, eight of them tell more."""
+    whole, windows = run.summary["intervals"], run.summary["windows"]
+    assert sum(window["trades"] for window in windows) == run.summary["backtest"]["trades"]
+    for window in windows:
+        for name, group in {"auc": "test", "brier_skill": "test", "mean_net_bps": "backtest"}.items():
+            low, high = window["intervals"][name]
+            value = window["mean_net_bps"] if name == "mean_net_bps" else window["metrics"][name]
+            assert low < value < high
+            assert high - low > whole[group][name][1] - whole[group][name][0]
+    rule = next(rule for rule in run.summary["verdict"]["rules"] if rule["name"] == "auc_too_high")
+    lows = [window["intervals"]["auc"][0] for window in windows]
+    assert rule["low"] == max(whole["test"]["auc"][0], *lows), "the sentinel looks at each"
+
+
+def test_a_window_without_trades_has_no_mean(tmp_path: Path) -> None:
+    (window, _) = walk(tmp_path / "run", "backtest.threshold=0.99").summary["windows"]
+    assert (window["trades"], window["mean_net_bps"], window["intervals"]["mean_net_bps"]) == (0, None, None)
+
+
 def test_costs_stand_in_their_order_and_the_run_s_own_are_among_them(run: Run) -> None:
     costs = {level["name"]: level for level in run.summary["costs"]}
     multiples = [costs[f"costs_x{multiple}"]["net_pnl"] for multiple in ("0", "0.5", "1", "2", "3")]

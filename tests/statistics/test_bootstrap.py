@@ -12,6 +12,7 @@ from scipy.stats import t as student
 from botscalp.statistics import bootstrap, figures
 from botscalp.statistics.bootstrap import MINIMUM_BLOCKS, SPANS_A_BLOCK, Resampling
 from botscalp.statistics.figures import Figure
+from botscalp.times import DAY_NS
 from botscalp.types import Float64, Int64
 
 BAR_NS = 300 * 10**9
@@ -182,7 +183,7 @@ def test_longer_dependence_widens() -> None:
     assert np.array(widths) / widths[0] == pytest.approx(np.array(true), rel=0.25)
     # Blocks of single bars take rows for independent: they would not see it.
     single = np.random.default_rng(0).multinomial(ROWS, np.full(ROWS, 1 / ROWS), 400).astype(np.float32)
-    alone = Resampling(start_ns=0, cell_ns=BAR_NS, block_ns=BAR_NS, count_DC=single)
+    alone = Resampling(start_ns=0, cell_ns=BAR_NS, block_ns=BAR_NS, seed=0, count_DC=single)
     assert width(series(0.8), alone) < 0.5 * widths[2]
 
 
@@ -198,7 +199,69 @@ def test_many_rows_share_cells_and_little_changes(n: int, monkeypatch: pytest.Mo
     assert capped.blocks(figure.time_ns) == pytest.approx(whole.blocks(figure.time_ns), rel=0.15)
 
 
+# --- paths ---
+
+
+def days_of(values: Float64, draws: int = 400, seed: int = 0) -> Resampling:
+    """Each value a day of its own."""
+    figure = figure_of(figures.mean(values, days(len(values))))
+    return Resampling.of(
+        [figure], start_ns=0, end_ns=len(values) * DAY_NS, cell_ns=DAY_NS, span_ns=0, seed=seed, draws=draws
+    )
+
+
+def days(n: int) -> Int64:
+    return np.arange(n) * DAY_NS
+
+
+def band_of(values: Float64, draws: int = 400, seed: int = 0) -> tuple[Float64, Float64]:
+    band = days_of(values, draws, seed).path_band(values, days(len(values)))
+    assert band is not None
+    return band
+
+
+def test_a_band_is_that_of_arch_s_paths_and_ends_in_the_interval_of_the_total() -> None:
+    values = lfilter([1], [1, -0.6], np.random.default_rng(3).normal(0.5, 2, size=300))
+    drawn = days_of(values)
+    paths = np.cumsum(
+        [rows[0] for rows, _ in StationaryBootstrap(drawn.block_ns // DAY_NS, values, seed=0).bootstrap(400)], axis=1
+    )
+    assert drawn.block_ns > DAY_NS, "days that depend on each other"
+    low, high = band_of(values)
+    steady, stretch = np.mean(values) * np.arange(1, 301), drawn.stretch(drawn.blocks(days(300)))
+    for ours, theirs in zip((low, high), np.quantile(paths, [0.025, 0.975], axis=0), strict=True):
+        assert (ours - steady) / stretch == pytest.approx(theirs - steady, abs=1e-9)
+    total = drawn.interval(figures.total(values, days(300)))
+    assert (low[-1], high[-1]) == pytest.approx(total, rel=1e-4)
+    assert (np.diff(high - low)[:100] > 0).mean() > 0.8, "the further, the wider"
+
+
+def test_a_band_holds_the_expected_end_of_independent_days_in_95_of_100_and_more_before() -> None:
+    ends, middles = [], []
+    for seed in range(100):
+        values = np.random.default_rng(seed).normal(1.0, 5.0, size=90)
+        low, high = band_of(values, draws=200, seed=seed)
+        ends.append(low[-1] < 90.0 < high[-1])
+        middles.append(low[44] < 45.0 < high[44])
+    assert 88 <= sum(ends) <= 100 and sum(middles) >= sum(ends)
+
+
+def test_days_that_depend_on_each_other_widen_a_band_all_along() -> None:
+    """Their order inside blocks is kept: alone or shuffled they would wander less."""
+    values = lfilter([1], [1, -0.8], np.random.default_rng(4).normal(size=400))
+    together, apart = (
+        np.subtract(*band_of(one)[::-1]) for one in (values, np.random.default_rng(5).permutation(values))
+    )
+    assert (together[20:] > 1.5 * apart[20:]).all()
+
+
 # --- where nothing is said ---
+
+
+def test_there_is_no_band_of_a_few_days() -> None:
+    values = np.random.default_rng(6).normal(size=MINIMUM_BLOCKS)
+    assert days_of(values).path_band(values, days(len(values))) is not None
+    assert days_of(values[1:]).path_band(values[1:], days(len(values) - 1)) is None
 
 
 def test_nothing_is_said_of_nothing_or_of_few_blocks() -> None:

@@ -26,7 +26,9 @@ def cost_levels(backtest: Backtest, tick: float | None) -> dict[str, Backtest]:
         tick: the price step in quote currency, where the backtest names none; without either the last level is left out.
     """
     levels = {
-        f"costs_x{multiple:g}": _times(backtest, multiple) for multiple in MULTIPLES if _possible(backtest, multiple)
+        f"costs_x{multiple:g}": level
+        for multiple in MULTIPLES
+        if (level := times_costs(backtest, multiple)) is not None
     }
     levels["all_taker"] = replace(backtest, maker_bps=backtest.taker_bps)
     levels["all_maker"] = replace(backtest, taker_bps=backtest.maker_bps, **_slippage(backtest, 0.0))
@@ -36,7 +38,10 @@ def cost_levels(backtest: Backtest, tick: float | None) -> dict[str, Backtest]:
     return levels
 
 
-def _times(backtest: Backtest, multiple: float) -> Backtest:
+def times_costs(backtest: Backtest, multiple: float) -> Backtest | None:
+    """The backtest at so many times its fees, slippage and spread; None where what is sold would fetch nothing."""
+    if max(backtest.slippage_bps or 0.0, backtest.spread_bps / 2) * multiple * BPS >= 1.0:
+        return None
     return replace(
         backtest,
         taker_bps=backtest.taker_bps * multiple,
@@ -50,8 +55,3 @@ def _slippage(backtest: Backtest, multiple: float) -> dict[str, Any]:
     """In the unit that the backtest has it in."""
     unit = "slippage_bps" if backtest.slippage_bps is not None else "slippage_ticks"
     return {unit: getattr(backtest, unit) * multiple}
-
-
-def _possible(backtest: Backtest, multiple: float) -> bool:
-    """Whether what is sold still fetches something."""
-    return max(backtest.slippage_bps or 0.0, backtest.spread_bps / 2) * multiple * BPS < 1.0

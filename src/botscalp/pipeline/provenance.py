@@ -2,14 +2,18 @@
 
 import os
 import subprocess
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 import botscalp
 from botscalp.data import Source
 from botscalp.pipeline.panel import Panel
 from botscalp.pipeline.trials import market_names
 from botscalp.times import interval_name
+from botscalp.types import Bars
 from botscalp.windows import Range
 
 
@@ -26,6 +30,7 @@ def provenance(source: Source, panel: Panel, device: str) -> dict[str, Any]:
             "start": start,
             "end": end,
             "rows": len(panel.open_time_ns),
+            **_missing(panel.bars),
             "digest": panel.digest,
         },
         "code": _code(),
@@ -33,7 +38,13 @@ def provenance(source: Source, panel: Panel, device: str) -> dict[str, Any]:
     }
 
 
-def provenance_tags(origin: dict[str, Any]) -> dict[str, str]:
+def _missing(market: Sequence[Bars]) -> dict[str, int]:
+    """Stretches of bars that are not there, and how many bars they would hold, of all symbols together."""
+    missing = np.concatenate([np.diff(bars.number) - 1 for bars in market])
+    return {"gaps": int((missing > 0).sum()), "missing_bars": int(missing.sum())}
+
+
+def provenance_tags(origin: Mapping[str, Any]) -> dict[str, str]:
     """What a person filters runs by, as MLflow tags."""
     return {
         "data.digest": origin["data"]["digest"],

@@ -17,13 +17,14 @@ from botscalp.errors import UserError
 from botscalp.pipeline.evidence.estimates import Estimate, Estimator, TradeRows
 from botscalp.pipeline.evidence.trading import trade_estimates
 from botscalp.pipeline.experiment import check_study
-from botscalp.pipeline.heatmap import write_heat_map
 from botscalp.pipeline.market import Market
 from botscalp.pipeline.run_folder import read_summary, write_trading
 from botscalp.pipeline.scores import StoredScores, read_scores
-from botscalp.pipeline.tracking import NewRun, Tracking
+from botscalp.pipeline.tracking import NewRun, TrackedResult, Tracking
 from botscalp.pipeline.trading import Account, chosen_brackets
 from botscalp.pipeline.trials import Trial, market_names
+from botscalp.report.drawing import write_png
+from botscalp.report.figures import heat_map
 from botscalp.times import interval_name
 from botscalp.types import Bars, Int64
 from botscalp.windows import Range
@@ -130,7 +131,7 @@ def run_rescoring(job: Rescoring, tracking: Tracking, folder: Path) -> None:
         search = run.search(sharpes)
         if search is not None:
             print(f"{search.count:,} settings have been tried on these test bars so far")
-        run.log_result(metrics, {}, folder)
+        run.log_result(TrackedResult(metrics=metrics), folder)
 
 
 def load(job: Rescoring) -> Loaded:
@@ -207,7 +208,7 @@ def _grid(job: Rescoring, loaded: Loaded, folder: Path) -> Scored:
     table = sweep(loaded.market.predicted(loaded.test, loaded.span_ns, loaded.starts_ns), job.backtest, job.grid)
     table.to_parquet(folder / "grid.parquet", index=False)
     table.to_csv(folder / "grid.csv", index=False)
-    write_heat_map(folder / "grid.png", table, job.grid)
+    write_png(folder / "grid.png", heat_map.grid(table, job.grid).figure)
     sharpe = table.sharpe.dropna()
     spread = {
         "configs": len(table),

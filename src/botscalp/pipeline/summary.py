@@ -38,10 +38,11 @@ def summarized(
         origin: where it comes from.
         location: where MLflow keeps it.
     """
-    fit_s = sum(fit.fit_s for fit in fits)
     return {
         "schema": SCHEMA,
         "title": experiment.title,
+        "settings": experiment.compared,
+        "overrides": dict(experiment.overrides),
         "verdict": {
             "outcome": verdict.outcome,
             "reasons": [rule.name for rule in verdict.reasons()],
@@ -83,28 +84,37 @@ def summarized(
                 "test": window.test.iso(),
                 "n_train": fit.n_train,
                 "n_validation": fit.n_validation,
-                "n_test": metrics["n"],
-                "metrics": metrics,
+                "n_test": found.metrics["n"],
+                "metrics": found.metrics,
+                "trades": found.trades,
+                "mean_net_bps": found.mean_net_bps.value,
+                "intervals": {name: getattr(found, name).interval for name in ("auc", "brier_skill", "mean_net_bps")},
                 "bracket": asdict(bracket),
                 "fit_s": fit.fit_s,
                 "epochs": len(fit.history),
             }
-            for window, fit, metrics, bracket in zip(windows, fits, evidence.windows, traded.brackets, strict=True)
+            for window, fit, found, bracket in zip(windows, fits, evidence.windows, traded.brackets, strict=True)
         ],
         **origin,
-        "time": {
-            "total_s": watch.total_s,
-            "startup_s": watch.seconds["startup"],
-            "features_s": watch.seconds["features"],
-            "fit_s": fit_s,
-            "predict_s": sum(fit.predict_s for fit in fits),
-            "backtest_s": watch.seconds["backtest"],
-            "sentinels_s": watch.seconds["sentinels"],
-            "report_s": watch.seconds["report"],
-            "samples_per_s": sum(fit.samples for fit in fits) / fit_s,
-        },
+        "time": seconds(watch, fits),
         "trials": _trials(evidence),
         "mlflow": location,
+    }
+
+
+def seconds(watch: Stopwatch, fits: Sequence[FittedWindow]) -> dict[str, float]:
+    """Where the time went so far, and the training's speed."""
+    fit_s = sum(fit.fit_s for fit in fits)
+    return {
+        "total_s": watch.total_s,
+        "startup_s": watch.seconds["startup"],
+        "features_s": watch.seconds["features"],
+        "fit_s": fit_s,
+        "predict_s": sum(fit.predict_s for fit in fits),
+        "backtest_s": watch.seconds["backtest"],
+        "sentinels_s": watch.seconds["sentinels"],
+        "report_s": watch.seconds["report"],
+        "samples_per_s": sum(fit.samples for fit in fits) / fit_s,
     }
 
 
@@ -124,22 +134,31 @@ def _trials(evidence: Evidence) -> dict[str, Any] | None:
 def headline(summary: Mapping[str, Any]) -> dict[str, float | None]:
     """What MLflow shows of the run, the most telling figure first: its compare page preselects that one."""
     metrics, backtest, intervals = summary["metrics"], summary["backtest"], summary["intervals"]
+    time, trials = summary["time"], summary["trials"]
     shown: dict[str, float | None] = {}
     for group, name, value in (
         ("backtest", "mean_net_bps", backtest["mean_net_bps"]),
         ("test", "auc", metrics["auc"]),
         ("test", "brier_skill", metrics["brier_skill"]),
+        ("test", "ece", metrics["ece"]),
+        *(("backtest", name, backtest[name]) for name in ("trades", "win_rate", "sharpe")),
     ):
         shown |= _with_interval(group, name, value, intervals)
-    for name in ("ece", "log_loss", "accuracy", "pr_auc", "brier", "n"):
+    dearer = {level["name"]: level["net_pnl"] for level in summary["costs"]}
+    shown |= {
+        "backtest/dsr": trials and trials["deflated_sharpe"],
+        "backtest/max_drawdown": backtest["max_drawdown"],
+        "backtest/net_pnl": backtest["net_pnl"],
+        "backtest/net_pnl_2x_cost": dearer.get("costs_x2"),
+    }
+    for name in ("roi", "gross_pnl", "fees", "break_even"):
+        shown |= _with_interval("backtest", name, backtest[name], intervals)
+    for name in ("log_loss", "accuracy", "pr_auc", "brier", "n"):
         shown |= _with_interval("test", name, metrics[name], intervals)
     validation = summary["periods"]["validation"]["auc"]
     shown |= {"val/auc": validation["value"], "val/auc_lo": validation["low"], "val/auc_hi": validation["high"]}
-    for name in ("trades", "win_rate", "break_even", "sharpe", "max_drawdown", "net_pnl", "gross_pnl", "fees", "roi"):
-        shown |= _with_interval("backtest", name, backtest[name], intervals)
-    for name in ("total_s", "fit_s", "samples_per_s"):
-        shown[f"time/{name}"] = summary["time"][name]
-    return shown
+    shown |= {f"time/{name}": time[name] for name in ("total_s", "fit_s", "samples_per_s")}
+    return shown | {"time/windows_per_s": len(summary["windows"]) / time["fit_s"]}
 
 
 def _with_interval(group: str, name: str, value: float | None, intervals: Mapping[str, Any]) -> dict[str, float | None]:

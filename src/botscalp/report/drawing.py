@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 if TYPE_CHECKING:
     import pandas as pd
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 WIDTH_IN = 6.4
@@ -32,7 +33,7 @@ PALETTE = {
     "green": "#00795a",
     "vermillion": "#c03d00",
     "purple": "#a0447c",
-    "sky": "#2a7fb0",
+    "sky": "#2679a8",
 }
 """each colour by the name of its CSS variable"""
 DARK = {
@@ -56,7 +57,7 @@ SERIES = ((BLUE, "-"), (VERMILLION, "--"), (GREEN, "-."), (PURPLE, ":"), (ORANGE
 DIVERGING = "PuOr"
 """matplotlib's name of the colours for values on both sides of zero, centred there; the numbers stand in the cells"""
 
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
     "svg.hashsalt": "botscalp",
     "font.family": "sans-serif",
@@ -117,19 +118,34 @@ def new_figure(height_in: float) -> "Figure":
     return Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
 
 
+def utc_dates(axes: "Axes") -> None:
+    """Dates along the x axis, as many as fit, in UTC and without repeating the year."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = AutoDateLocator(minticks=3, maxticks=8)  # type: ignore[no-untyped-call]
+    axes.xaxis.set_major_locator(locator)
+    axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+
+
 def svg(picture: Picture) -> str:
     """The picture as an SVG element that may stand beside others in one page: its ids begin with its name."""
     drawn = BytesIO()
     with style():
         picture.figure.savefig(drawn, format="svg", metadata={"Date": None})
+    picture.figure.set_layout_engine("none")  # it is laid out now; its PNG takes half the time
     ElementTree.register_namespace("", _SVG)
     ElementTree.register_namespace("xlink", _XLINK)
     root = ElementTree.fromstring(drawn.getvalue())
     for metadata in root.findall(f"{{{_SVG}}}metadata"):
         root.remove(metadata)
+    ids: set[str] = set()
     for element in root.iter():
         for key, value in element.attrib.items():
             element.set(key, _within(value, key, picture.name))
+        if (name := element.get("id")) in ids:
+            del element.attrib["id"]  # several artists may share a gid; a page may not hold an id twice
+        elif name:
+            ids.add(name)
     for size in ("width", "height"):
         root.attrib.pop(size)  # the page's style says how wide it is; viewBox keeps its proportions
     title, description = f"{picture.name}-title", f"{picture.name}-reading"

@@ -35,7 +35,7 @@ class Material:
 
     capital_quote: float
     threshold: float
-    """of the probability, at which a long is entered; a short at one less it"""
+    """of the probability, at which a long is entered; a short at one less it; the middle one where windows chose their own"""
     curves: tuple[Curve, ...]
     """at the costs that were set first, then at none, at twice them, and of buying and holding"""
     band: Band | None

@@ -12,7 +12,7 @@ from botscalp.statistics import figures
 from botscalp.statistics.bootstrap import CONFIDENCE, Interval, Resampling
 from botscalp.statistics.figures import Figure
 from botscalp.times import DAY_NS
-from botscalp.types import Float64, Int64
+from botscalp.types import Bool, Float64, Int64
 
 
 @dataclass(frozen=True)
@@ -88,6 +88,10 @@ class TradeRows:
         """The trades of a backtest, in the order of its records."""
         entry_ns, _ = positions_ns(result)
         return cls(entry_ns=entry_ns, net_bps=result.net_bps, gross_bps=result.gross_bps)
+
+    def __getitem__(self, some: Bool) -> "TradeRows":
+        """Those of the trades."""
+        return TradeRows(entry_ns=self.entry_ns[some], net_bps=self.net_bps[some], gross_bps=self.gross_bps[some])
 
     def mean_net(self) -> Figure | None:
         return figures.mean(self.net_bps, self.entry_ns)

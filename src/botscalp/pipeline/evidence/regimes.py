@@ -45,9 +45,7 @@ def by_regime(
             here, there = state == number, trade_state == number
             if not here.any():
                 continue
-            mine = TradeRows(
-                entry_ns=trades.entry_ns[there], net_bps=trades.net_bps[there], gross_bps=trades.gross_bps[there]
-            )
+            mine = trades[there]
             found.append(
                 Regime(
                     kind=kind,

@@ -9,20 +9,17 @@ from botscalp.backtest.anatomy import Anatomy, anatomy
 from botscalp.backtest.performance import Summary
 from botscalp.pipeline.evidence.calibration import Calibrated, calibration
 from botscalp.pipeline.evidence.estimates import Estimate, Estimator, TradeRows
+from botscalp.pipeline.evidence.forecasts import Metrics, auc, brier_skill, forecast_estimates, metrics_of
 from botscalp.pipeline.evidence.periods import Periods, compared, difference, raw_auc
 from botscalp.pipeline.evidence.regimes import Regime, by_regime
 from botscalp.pipeline.evidence.trading import AtCosts, at_costs, best_baseline, deflated, trade_estimates
-from botscalp.pipeline.panel import Panel
-from botscalp.pipeline.predictions import ModelPredictions, Predictions, concatenated
+from botscalp.pipeline.evidence.windows import WindowEvidence, by_window
+from botscalp.pipeline.predictions import ModelPredictions, Predictions
 from botscalp.pipeline.trading import Traded
 from botscalp.pipeline.trials import Search
-from botscalp.pipeline.window import FittedWindow
 from botscalp.statistics import figures
 from botscalp.statistics.luck import Deflated
-from botscalp.statistics.metrics import histogram, log_losses, probability_metrics
-from botscalp.types import Bool, Float64
-
-Metrics = dict[str, float | None]
+from botscalp.statistics.metrics import histogram
 
 TWICE = {"costs_x0.5": "costs_x1", "costs_x1": "costs_x2"}
 """cost levels that were run at twice their costs too"""
@@ -34,9 +31,7 @@ class Evidence:
 
     metrics: Metrics
     metrics_raw: Metrics
-    windows: list[Metrics]
-    """test metrics of each window"""
-    window_aucs: list[Estimate]
+    windows: list[WindowEvidence]
     estimates: dict[str, Estimate]
     """what rules weigh, by group/name, e.g. test/auc, backtest/mean_net_bps, auc_gain/linear"""
     backtest: Summary
@@ -77,6 +72,18 @@ class Evidence:
         )
 
 
+def estimator_of(model: ModelPredictions, traded: Traded, *, span_bars: int, seed: int) -> Estimator:
+    """The draws that all figures of a run share, from the first training row that is looked at to the end of the tests."""
+    test, result = model.test, traded.result
+    return Estimator.of_account(
+        result,
+        [auc(test, test.labelled), brier_skill(test, test.labelled), TradeRows.of(result).mean_net()],
+        start_ns=min(int(one.open_time_ns.min()) for one in vars(model).values() if len(one.open_time_ns)),
+        span_ns=span_bars * result.market[0].bars.interval_ns,
+        seed=seed,
+    )
+
+
 def weigh(
     model: ModelPredictions,
     baselines: Mapping[str, ModelPredictions],
@@ -85,6 +92,7 @@ def weigh(
     symbols: Sequence[str],
     auc_attainable: float | None,
     search: Search | None,
+    estimator: Estimator,
     span_bars: int,
     seed: int,
 ) -> Evidence:
@@ -96,17 +104,16 @@ def weigh(
         symbols: which `Predictions.symbol` counts through.
         auc_attainable: AUC of the true probabilities on the same rows, where they are known.
         search: what was tried on these test bars so far, this run included.
+        estimator: of the same predictions and trades, as `estimator_of` makes it.
         span_bars: the label's span; it decides how far rows depend on each other.
-        seed: of the bootstrap and of the simulated null band.
+        seed: of the simulated null band.
     """
     test, result = model.test, traded.result
     interval_ns, trades = result.market[0].bars.interval_ns, TradeRows.of(result)
-    estimator = _estimator(model, traded, trades, span_ns=span_bars * interval_ns, seed=seed)
     rows = test.labelled
     p, label = test.p[rows], test.label[rows]
     right = (p > 0.5) == (label == 1.0)
     saturated = (p < 0.01) | (p > 0.99)
-    windows = [test.of_window(window) for window in range(int(test.window.max()) + 1)]
     others = {name: one.test for name, one in baselines.items()}
     calibrated = calibration(
         test, estimator.bars, span_bars=span_bars, symbols=len(symbols), interval_ns=interval_ns, seed=seed
@@ -118,11 +125,10 @@ def weigh(
         estimator,
     )
     return Evidence(
-        metrics=_metrics(test, test.p, rows),
-        metrics_raw=_metrics(test, test.p_raw, rows),
-        windows=[_metrics(test, test.p, window) for window in windows],
-        window_aucs=[estimator.of(_auc(test, window)) for window in windows],
-        estimates=_forecast_estimates(test, others, estimator)
+        metrics=metrics_of(test, test.p, rows),
+        metrics_raw=metrics_of(test, test.p_raw, rows),
+        windows=by_window(test, result, trades, estimator),
+        estimates=forecast_estimates(test, others, estimator)
         | {
             "test/squared_calibration_error": calibrated.squared_error,
             "train/auc": periods.by_name["train"].estimates["auc"],
@@ -135,7 +141,7 @@ def weigh(
         backtest=result.summary,
         anatomy=anatomy(result),
         costs=costs,
-        baseline_metrics={name: _metrics(other, other.p, rows) for name, other in others.items()},
+        baseline_metrics={name: metrics_of(other, other.p, rows) for name, other in others.items()},
         baseline_backtests={name: other.summary for name, other in traded.baselines.items()},
         best_baseline=best_baseline(traded),
         calibration=calibrated,
@@ -148,57 +154,6 @@ def weigh(
         deflated=deflated(traded, search),
         saturated_and_right=float(np.mean(saturated & right)),
     )
-
-
-def window_metrics(panel: Panel, fit: FittedWindow) -> Metrics:
-    """The test metrics of one window alone."""
-    predictions = concatenated(panel, [fit.test], [fit.base_rate])
-    return _metrics(predictions, predictions.p, predictions.labelled)
-
-
-def _estimator(model: ModelPredictions, traded: Traded, trades: TradeRows, *, span_ns: int, seed: int) -> Estimator:
-    """Draws from the first training row that is looked at to the end of the tests."""
-    test, rows = model.test, model.test.labelled
-    return Estimator.of_account(
-        traded.result,
-        [
-            _auc(test, rows),
-            figures.brier_skill(test.p[rows], test.base_rate[rows], test.label[rows], test.open_time_ns[rows]),
-            trades.mean_net(),
-        ],
-        start_ns=min(int(one.open_time_ns.min()) for one in vars(model).values() if len(one.open_time_ns)),
-        span_ns=span_ns,
-        seed=seed,
-    )
-
-
-def _forecast_estimates(
-    test: Predictions, others: Mapping[str, Predictions], estimator: Estimator
-) -> dict[str, Estimate]:
-    """Of the test rows, alone and less what each baseline has there."""
-    rows = test.labelled
-    p, label, time_ns, base_rate = test.p[rows], test.label[rows], test.open_time_ns[rows], test.base_rate[rows]
-    auc, losses = _auc(test, rows), log_losses(p, label)
-    found = {
-        "test/auc": auc,
-        "test/accuracy": figures.mean(((p > 0.5) == (label == 1.0)).astype(np.float64), time_ns),
-        "test/brier_skill": figures.brier_skill(p, base_rate, label, time_ns),
-        "test/log_loss": figures.mean(losses, time_ns),
-    }
-    for name, other in others.items():
-        assert np.array_equal(other.row, test.row), "baselines predict the same rows"
-        other_auc = _auc(other, rows)
-        found[f"auc_gain/{name}"] = None if auc is None or other_auc is None else auc - other_auc
-        found[f"log_loss_gain/{name}"] = figures.mean(log_losses(other.p[rows], label) - losses, time_ns)
-    return {name: estimator.of(figure) for name, figure in found.items()}
-
-
-def _auc(predictions: Predictions, rows: Bool) -> figures.Figure | None:
-    return figures.auc(predictions.p[rows], predictions.label[rows], predictions.open_time_ns[rows])
-
-
-def _metrics(predictions: Predictions, p: Float64, rows: Bool) -> Metrics:
-    return probability_metrics(p[rows], predictions.label[rows], predictions.base_rate[rows])
 
 
 def _last_bars_excess(trades: TradeRows, predictions: Predictions, span_ns: int, estimator: Estimator) -> Estimate:
