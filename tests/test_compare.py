@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from runs import Outcome, Run, arguments, several
+from runs import Outcome, Run, arguments, quiet_libraries, several
 
 from botscalp.backtest.performance import utc_day_returns
 from botscalp.statistics.search import pbo
 
 LINEAR = (
     *("model=linear", "data.start=2023-01-01", "data.end=2023-04-12", "data.edge=0.3", "features.lags=4"),
-    *("wfo=weekly", "wfo.train=2w", "trainer.epochs=1", "trainer.lr=0.03", "trainer.device=cpu"),
+    *("wfo=weekly", "wfo.train=2w", "trainer.epochs=1", "trainer.lr=0.03", "trainer.device=cpu", "report=false"),
 )
 RUNS = {
     "h3": ("wfo.windows=9", "study=sweep"),
@@ -33,6 +33,7 @@ def made(once: Callable[[str, Callable[[Path], object]], Path]) -> dict[str, Out
     def make(folder: Path) -> None:
         typed = {name: ("train", _last(LINEAR, words)) for name, words in RUNS.items()}
         trained = several([command for command in typed.values()], cwd=folder)
+        _add_failed_run(folder / "mlruns", "sweep")
         folders = {name: outcome["stdout"].splitlines()[-1] for name, outcome in zip(RUNS, trained, strict=True)}
         compared = {
             "study": ["study=sweep"],
@@ -53,6 +54,18 @@ def made(once: Callable[[str, Callable[[Path], object]], Path]) -> dict[str, Out
         (folder / "outcomes.json").write_text(json.dumps(found))
 
     return dict(json.loads((once("compare", make) / "outcomes.json").read_text()))
+
+
+def _add_failed_run(store: Path, study: str) -> None:
+    """One that came to nothing, as MLflow keeps it."""
+    with quiet_libraries():
+        from mlflow import MlflowClient
+
+        client = MlflowClient(tracking_uri=f"sqlite:///{store / 'mlflow.db'}")
+        experiment = client.get_experiment_by_name(study)
+        assert experiment is not None
+        run = client.create_run(experiment.experiment_id, tags={"level": "study"})
+        client.set_terminated(run.info.run_id, "FAILED")
 
 
 def _last(words: tuple[str, ...], more: tuple[str, ...]) -> list[str]:
@@ -76,7 +89,9 @@ def trained(made: dict[str, Outcome], name: str) -> Run:
 
 def test_a_study_s_runs_side_by_side(made: dict[str, Outcome]) -> None:
     folder = result(made["study"])
-    assert {file.name for file in folder.iterdir()} == {"runs.parquet", "runs.csv", "compare.json"}
+    files = {"runs.parquet", "runs.csv", "compare.json", "compare.html", "figures"}
+    assert {file.name for file in folder.iterdir()} == files
+    assert f"{folder.resolve()}/compare.html" in made["study"]["stdout"]
     found = json.loads((folder / "compare.json").read_text())
     assert found["days"] == 63 and len(found["runs"]) == 3 and found["luck"]["search"]["count"] >= 3
     pnl = [run["daily_pnl"] for run in found["runs"]]
@@ -91,7 +106,25 @@ def test_a_study_s_runs_side_by_side(made: dict[str, Outcome]) -> None:
         (row,) = (row for row in found["runs"] if row["run"] == run.summary["mlflow"]["run_id"])
         assert row["net_pnl"] == run.summary["backtest"]["net_pnl"] == pytest.approx(row["daily_pnl"] * 63)
         assert row["auc"]["value"] == run.summary["metrics"]["auc"]
-    assert found["conclusion"] in made["study"]["stdout"]
+        assert row["rules"]["auc"]["value"] == pytest.approx(row["auc"]["value"]) and row["windows"] == 9
+        assert Path(row["folder"], "summary.json").is_file()
+    assert found["conclusion"] in made["study"]["stdout"] and found["study"] == "sweep"
+
+
+def test_runs_that_did_not_finish_are_told(made: dict[str, Outcome]) -> None:
+    found = json.loads((result(made["study"]) / "compare.json").read_text())
+    assert found["unfinished"] == {"FAILED": 1} and len(found["runs"]) == 3
+    page = (result(made["study"]) / "compare.html").read_text()
+    assert "1 FAILED of this study" in page
+    assert json.loads((result(made["named"]) / "compare.json").read_text())["unfinished"] is None
+
+
+def test_the_page_leads_to_what_the_runs_found(made: dict[str, Outcome]) -> None:
+    folder = result(made["study"])
+    page = (folder / "compare.html").read_text()
+    for name in ("h3", "fast", "h6"):
+        assert trained(made, name).summary["mlflow"]["run_id"] in page
+    assert {path.stem for path in (folder / "figures").iterdir()} == {"ranking", "parallel", "overlay", "search_luck"}
 
 
 def test_the_measures_are_of_the_runs_daily_returns(made: dict[str, Outcome]) -> None:
@@ -112,7 +145,7 @@ def test_labels_are_compared_where_they_are_the_same(made: dict[str, Outcome]) -
     for row in rows[1:]:
         same = row["differs"]["label.horizon"] == rows[0]["differs"]["label.horizon"]
         assert (row["auc_less_best"]["value"] is not None) == same
-        assert row["daily_pnl_less_best"]["interval"] is not None
+        assert row["daily_pnl_less_best"]["low"] < row["daily_pnl_less_best"]["value"] <= 0
 
 
 def test_runs_by_folder_and_by_id(made: dict[str, Outcome]) -> None:
@@ -124,6 +157,7 @@ def test_runs_by_folder_and_by_id(made: dict[str, Outcome]) -> None:
 def test_a_week_tells_nothing_of_luck(made: dict[str, Outcome]) -> None:
     found = json.loads((result(made["few days"]) / "compare.json").read_text())
     assert found["days"] == 7 and found["more_than_luck"] is None and found["luck"]["spa_p"] is None
+    assert [run["standing"] for run in found["runs"]] == ["best", "cannot be told"]
     assert "cannot be told: 7 days in common" in made["few days"]["stdout"]
 
 

@@ -22,7 +22,7 @@ class Request:
 
 
 def compare(cfg: DictConfig) -> None:
-    """Read the runs, compare them, and print the folder of the results last."""
+    """Read the runs, compare them, and print the page and, last, the folder of the results."""
     from botscalp.config import plain
     from botscalp.options import checked
 
@@ -31,10 +31,12 @@ def compare(cfg: DictConfig) -> None:
     request: Request = checked(Request, values)
 
     from botscalp.pipeline.comparison import compare_runs
-    from botscalp.pipeline.comparison_report import lines, write_comparison
+    from botscalp.pipeline.comparison_report import found_of, lines, write_comparison
+    from botscalp.pipeline.comparison_study import unfinished_runs
     from botscalp.pipeline.run_folder import folder_of
     from botscalp.pipeline.stored_run import StoredRun, read_run
     from botscalp.pipeline.tracking import finished_runs
+    from botscalp.report.compare_page import FILE
 
     def read(folder: Path) -> StoredRun:
         if not (folder / "config.yaml").is_file():
@@ -43,17 +45,28 @@ def compare(cfg: DictConfig) -> None:
         assert isinstance(config, DictConfig)
         return read_run(folder, plain(config))
 
+    study, unfinished = None, None
     if request.runs is None:
-        key, value, folders = "study", request.study, finished_runs(request.store, request.study)
+        key, value, study = "study", request.study, request.study
+        folders = finished_runs(request.store, study)
+        unfinished = unfinished_runs(request.store, study)
     else:
         key, value = "runs", f"[{','.join(request.runs)}]"
         folders = [folder_of(run, request.store) for run in request.runs]
-    runs = [read(folder) for folder in folders]
-    comparison = compare_runs(runs, store=request.store, seed=request.seed, key=key, value=value)
+    comparison = compare_runs(
+        [read(folder) for folder in folders],
+        store=request.store,
+        seed=request.seed,
+        key=key,
+        value=value,
+        study=study,
+        unfinished=unfinished,
+    )
     write_comparison(request.out, comparison)
-    for line in lines(comparison):
+    for line in lines(found_of(comparison)):
         print(line)
     print()
+    print(f"page           {request.out.resolve() / FILE}")
     print(request.out.resolve())
 
 

@@ -13,7 +13,7 @@ from scipy.stats import ttest_1samp
 
 from botscalp.errors import UserError
 from botscalp.pipeline.comparison import Comparison, compare_runs
-from botscalp.pipeline.comparison_report import lines, write_comparison
+from botscalp.pipeline.comparison_report import found_of, lines, write_comparison
 from botscalp.pipeline.luck import Luck
 from botscalp.pipeline.stored_run import StoredRun, by_day
 from botscalp.pipeline.trials import Search, Trial, record_sharpes, record_trial
@@ -22,6 +22,10 @@ from botscalp.times import DAY_NS
 
 LABEL = {"_target_": "botscalp.labels.direction.Direction", "horizon": 3}
 BTC = "real BTCUSDT 5m"
+AUC_RULE = {
+    **{"name": "auc", "result": "undecided", "value": 0.52, "threshold": 0.5},
+    **{"words": "ranks up above down", "low": 0.49, "high": 0.53},
+}
 
 
 def run(
@@ -53,7 +57,11 @@ def run(
             "backtest": {"mean_net_bps": interval, "sharpe": interval},
         },
         "backtest": {"trades": 9, "mean_net_bps": 0.5, "sharpe": 0.1, "net_pnl": float(pnl.sum())},
-        "verdict": {"outcome": verdict},
+        "baselines": {"buy_and_hold": {"metrics": None, "backtest": {"mean_net_bps": 30.0, "net_pnl": 7.0 * days}}},
+        "verdict": {"outcome": verdict, "reasons": ["auc"], "rules": [AUC_RULE]},
+        "windows": [{}, {}],
+        "device": "cpu",
+        "time": {"total_s": 5.0, "fit_s": 3.0},
     }
     return StoredRun(
         folder=Path(name),
@@ -83,6 +91,32 @@ def test_the_best_is_first_and_the_others_are_set_against_it() -> None:
     )
 
 
+def test_who_may_be_the_best_counts_that_it_was_picked() -> None:
+    """Equal runs may all be the best, though some of their intervals miss 0; one that is clearly worse may not."""
+    equal = [run(name) for name in "abcdefghijklmnop"]
+    found = compared(*equal, run("bad", mean=-1))
+    standing = {row.title: row.standing for row in found.rows}
+    assert standing.pop("bad") == "worse" and sorted(standing.values()) == ["best", *["may be as good"] * 15]
+    assert any(row.daily_pnl_less_best.interval[1] < 0 for row in found.rows[1:-1])  # type: ignore[index]
+    said = next(line for line in lines(found_of(found)) if line.startswith("By net PnL a day"))
+    assert (
+        said.endswith("#17 bad is worse by more than chance explains.") and "cannot be told from the best, #1" in said
+    )
+
+
+def test_of_two_runs_the_worse_has_an_interval_below_0() -> None:
+    for mean in (-0.7, -0.5, -0.4, -0.3, -0.2, -0.1):
+        row = compared(run("a"), run("b", mean=mean)).rows[1]
+        assert row.daily_pnl_less_best.interval is not None
+        assert (row.standing == "worse") == (row.daily_pnl_less_best.interval[1] < 0)
+
+
+def test_buying_and_holding_is_of_the_common_days_or_not_told() -> None:
+    rows = compared(run("a"), run("b", days=110)).rows
+    by_title = {row.title: row.baselines["buy_and_hold"]["daily_pnl"] for row in rows}
+    assert by_title == {"a": 7.0, "b": None}
+
+
 def test_auc_is_compared_on_the_rows_that_both_have() -> None:
     """The second run begins ten days later and knows less of the same labels."""
     best, other = run("best", mean=1, skill=0.1), run("other", skill=0.02)
@@ -109,7 +143,9 @@ def test_few_common_days_tell_nothing_of_luck(tmp_path: Path) -> None:
         and "40 days in common, and it takes 60" in found.conclusion
     )
     assert found.conclusion.endswith("Its own verdict is INCONCLUSIVE.")
-    assert "\n".join(lines(found)).count("40 days in common") == 2
+    said = list(lines(found_of(found)))
+    assert "40 days in common" in said[0] and said[-1] == found.conclusion
+    assert {row.standing for row in found.rows} == {"best", "may be as good"}, "40 days tell something of two runs"
 
 
 def test_an_edge_is_more_than_luck_and_noise_is_not() -> None:
@@ -150,7 +186,7 @@ def test_a_best_that_never_trades_is_no_skill() -> None:
     flat = run("flat")
     flat = replace(flat, daily=flat.daily * 0)
     found = compared(flat, run("loser", mean=-1))
-    assert any(line.startswith("SPA p    1.000") for line in lines(found))
+    assert any(line.split()[:3] == ["SPA", "p", "1.000"] for line in lines(found_of(found)))
     assert found.rows[0].title == "flat" and found.luck.spa_p == 1.0 and found.luck.more_than_luck is False
 
 
@@ -211,9 +247,12 @@ def test_the_table_has_a_column_a_figure(tmp_path: Path) -> None:
         table = pd.read_parquet(tmp_path / "runs.parquet")
     assert list(table["seed"]) == [row.differs["seed"] for row in found.rows]
     assert table["auc_low"].tolist() == [0.51, 0.51] and table["brier_skill"].isna().all()
+    assert table["rule auc"].tolist() == ["undecided", "undecided"] and table["standing"].tolist()[0] == "best"
+    assert table["buy_and_hold daily_pnl"].tolist() == [7.0, 7.0]
     assert len(pd.read_csv(tmp_path / "runs.csv")) == 2
     stored = json.loads((tmp_path / "compare.json").read_text())
-    assert stored["schema"] == 1 and stored["runs"][0]["auc"] == {"value": 0.52, "interval": [0.51, 0.53]}
+    assert stored["schema"] == 2 and stored["runs"][0]["auc"] == {"value": 0.52, "low": 0.51, "high": 0.53}
+    assert stored["runs"][0]["daily_pnl_less_best"] == {"value": None, "low": None, "high": None}
     assert stored["conclusion"] == found.conclusion and stored["more_than_luck"] is found.luck.more_than_luck
 
 
