@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from runs import TINY, Outcome, Run, arguments, command, quiet_libraries, several
 
-SHORT = (*TINY, "wfo.windows=1", "trainer.epochs=1", "tracking=none")
+SHORT = (*TINY, "wfo.windows=1", "trainer.epochs=1", "report=false", "tracking=none")
 
 # What model=linear takes too, with tracking.
 SWEEP = [word for word in SHORT if not word.startswith(("tracking", "model"))]
@@ -97,6 +97,23 @@ def test_one_failing_job_does_not_stop_a_sweep(tmp_path: Path) -> None:
     assert (tmp_path / "mlruns/runs/botscalp" / sweep).is_dir()
     summaries = sorted(path.parent.name for path in tmp_path.glob("mlruns/runs/botscalp/*/*/summary.json"))
     assert summaries == ["0", "2"], "folders are numbered by job"
+    said = done.stdout.splitlines()
+    jobs = [line.partition("  ")[::2] for line in said[:-9] if line.startswith("job ")]  # its start, and its end
+    assert [place for place, _ in jobs[::2]] == [f"job {number} ({number + 1}/4)" for number in range(4)]
+    assert [words.partition("  ETA ")[0] for _, words in jobs[::2]] == [
+        f"model={model} label.horizon={horizon}" for model in ("gru", "linear") for horizon in (3, 1200)
+    ]
+    assert jobs[3][1].startswith("failed: label=a span of 1200 bars: is purged")
+    assert said[-10].startswith("4 jobs in ")
+    assert [line.split()[1:3] for line in said[-8:-4]] == [
+        ["gru-h3", "model=gru"],
+        ["-", "model=gru"],
+        ["linear-h3", "model=linear"],
+        ["-", "model=linear"],
+    ]
+    assert said[-3] == "compare them: python -m botscalp.compare study=botscalp"
+    assert said[-1] == str(tmp_path / "mlruns/runs/botscalp" / sweep), "the folder that holds a folder a job"
+    assert "\x1b" not in done.stdout and "Launching" not in done.stdout
 
 
 @pytest.mark.slow

@@ -11,7 +11,7 @@ from botscalp.models import Model
 from botscalp.options import described
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.panel import Panel
-from botscalp.pipeline.progress import FitProgress
+from botscalp.pipeline.progress import FitProgress, place
 from botscalp.pipeline.window import FittedWindow, fit_window, window_seed
 from botscalp.pipeline.window_store import WindowStore, window_key
 from botscalp.training.settings import Device, TrainerSettings
@@ -41,12 +41,14 @@ def fit_windows(
         for window, digest in zip(windows, digests, strict=True):
             fits: dict[str, FittedWindow] = {}
             for name, (model, trainer) in models.items():
-                progress.fit_started(f"{name} window {window.index + 1}/{len(windows)}")
                 seed = window_seed(experiment.job.seed, panel.symbols, window)
                 inputs = _inputs(experiment, panel, window, model=model, trainer=trainer, seed=seed, device=device)
                 key = window_key({**inputs, "bars": digest})
-                fitted = store.load(key) if experiment.job.resume else None
-                if fitted is None:
+                found = store.load(key) if experiment.job.resume else None
+                if found is None:
+                    title = f"{name} {place(window, of=len(windows))}"
+                    samples = len(panel.labelled_rows(window.train))
+                    progress.fit_started(title, epochs=trainer.epochs, samples=samples)
                     fitted = fit_window(
                         panel,
                         window,
@@ -60,11 +62,12 @@ def fit_windows(
                     )
                     store.save(key, fitted, inputs)
                 else:
+                    fitted = found
                     logger.info("window %d: finished %s fit found in %s", window.index, name, store.folder(key))
                 if not fits:
                     store.copy_model(key, keep / str(window.index))
                 fits[name] = fitted
-                progress.fit_finished(trainer.epochs)
+                progress.fit_finished(trainer.epochs, found=found is not None)
             yield fits
 
 

@@ -2,15 +2,20 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from botscalp.pipeline.evidence.weigh import Metrics
+from botscalp.pipeline import details
+from botscalp.pipeline.evidence.forecasts import Metrics
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.panel import Panel
-from botscalp.pipeline.rules import MEANING
+from botscalp.pipeline.progress import place
 from botscalp.pipeline.window import FittedWindow
+from botscalp.report.answers import answers, paid_bps, real
+from botscalp.report.numbers import figure, number
+from botscalp.report.outcomes import MEANING
 from botscalp.times import interval_name
 from botscalp.windows import Range, Window
 
@@ -22,6 +27,8 @@ def announce(experiment: Experiment, panel: Panel, windows: Sequence[Window], de
     features, label = experiment.features, experiment.label
     tests = Range(windows[0].test.start_ns, windows[-1].test.end_ns)
     kind = "real bars" if experiment.data.real else "SIMULATED bars: no evidence about any market"
+    name = experiment.names["model"]
+    model = name if name == "linear" else f"{name} beside linear"
     _say(
         f"{experiment.title}  study {experiment.job.study}",
         f"  data      {','.join(panel.symbols)} {interval_name(panel.interval_ns)}, {_days(Range(*panel.span_ns))}, "
@@ -29,213 +36,97 @@ def announce(experiment: Experiment, panel: Panel, windows: Sequence[Window], de
         f"  features  {len(features.columns)} columns x {features.lags} lags, none looks ahead (checked on prefixes)",
         f"  label     {experiment.names['label']} over {label.span_bars} bars, which is also the purge",
         f"  windows   {len(windows)} {experiment.names['wfo']}, tests {_days(tests)}",
-        f"  model     {experiment.names['model']} beside linear, {experiment.trainer.epochs} epochs at most, on {device}",
+        f"  model     {model}, {experiment.trainer.epochs} epochs at most, on {device}",
     )
 
 
 def window_finished(window: Window, fit: FittedWindow, metrics: Metrics, *, of: int) -> None:
     """One line."""
     _say(
-        f"window {window.index + 1:>{len(str(of))}}/{of}  test {_days(window.test)}  n {metrics['n']:,}  "
-        f"AUC {_number(metrics['auc'], '.4f')}  Brier skill {_number(metrics['brier_skill'], '+.5f')}  "
+        f"{place(window, of=of)}  test {_days(window.test)}  n {metrics['n']:,}  "
+        f"AUC {number(metrics['auc'], '.4f')}  Brier skill {number(metrics['brier_skill'], '+.5f')}  "
         f"{len(fit.history)} epochs  {fit.fit_s:.1f} s  {fit.samples / fit.fit_s:,.0f} samples/s"
     )
     if len(fit.test.p) and np.ptp(fit.test.p) == 0.0 < np.ptp(fit.test.p_raw):
         _say("          its calibration found no slope: the probability is the base rate throughout")
 
 
-def conclude(summary: Mapping[str, Any]) -> None:
-    """The figures, then the verdict with its reasons."""
-    _say(
-        "",
-        *_forecast(summary),
-        *_backtest(summary),
-        *_costs(summary),
-        *_periods(summary["periods"]),
-        *_regimes(summary["regimes"]),
-        *_time(summary["time"]),
-        *_trials(summary["trials"]),
-        "",
-        *_verdict(summary["verdict"]),
-        "",
+def conclude(summary: Mapping[str, Any], folder: Path) -> None:
+    """The verdict and what it rests on, in ten lines; every figure behind them goes to log.txt."""
+    details.tell(summary)
+    _say("", *(f"{label:<14} {text}" for label, text in _closing(summary, folder)))
+
+
+def _closing(summary: Mapping[str, Any], folder: Path) -> Iterator[tuple[str, str]]:
+    """Labels and texts of the closing block."""
+    outcome, plain = summary["verdict"]["outcome"], answers(summary)
+    simulated = "" if real(summary) else " (SIMULATED bars)"
+    yield "VERDICT", f"{outcome}: {MEANING[outcome]}{simulated}"
+    yield "why", plain.why
+    yield "forecast", _forecast(summary)
+    yield "trades", _trades(summary)
+    yield "costs", _costs(summary)
+    yield "would change", plain.what_would_change
+    yield "trials", _trials(summary["trials"])
+    yield "time", _time(summary["time"])
+    page = folder / "report.html"
+    yield "report", f"every table is in log.txt{f', pictures in {page}' if page.is_file() else ''}"
+
+
+def _forecast(summary: Mapping[str, Any]) -> str:
+    metrics, test = summary["metrics"], summary["intervals"]["test"]
+    linear, attainable = summary["baselines"].get("linear"), (summary["simulated"] or {}).get("auc_attainable")
+    return (
+        f"AUC {figure(metrics['auc'], test['auc'], '.4f')} on {metrics['n']:,} rows"
+        + (f", linear {number(linear['metrics']['auc'], '.4f')}" if linear and linear["metrics"] else "")
+        + (f", attainable {attainable:.4f}" if attainable is not None else "")
+        + f"; Brier skill {figure(metrics['brier_skill'], test['brier_skill'], '+.5f')}"
     )
 
 
-def _forecast(summary: Mapping[str, Any]) -> Iterator[str]:
-    """Raw, calibrated and baseline metrics as a table, then what they mean."""
-    columns = {
-        "auc": ".4f",
-        "pr_auc": ".4f",
-        "brier": ".5f",
-        "brier_skill": "+.5f",
-        "log_loss": ".5f",
-        "accuracy": ".4f",
-        "ece": ".5f",
-    }
-    yield "forecast       " + "".join(f"{name:>13}" for name in columns)
-    rows = {"raw": summary["metrics_raw"], "calibrated": summary["metrics"]}
-    rows |= {name: baseline["metrics"] for name, baseline in summary["baselines"].items() if baseline["metrics"]}
-    for name, metrics in rows.items():
-        yield f"  {name:<13}" + "".join(f"{_number(metrics[column], form):>13}" for column, form in columns.items())
-    intervals, attainable = summary["intervals"], summary["simulated"]["auc_attainable"]
-    yield (
-        f"  AUC {_figure(summary['metrics']['auc'], intervals['test']['auc'], '.4f')} on {summary['metrics']['n']:,} rows"
-        + (f"; attainable on this market: {attainable:.4f}" if attainable is not None else "")
+def _trades(summary: Mapping[str, Any]) -> str:
+    trades, ends = summary["backtest"], summary["intervals"]["backtest"]
+    if not trades["trades"]:
+        return f"none in {trades['days']:,} days"
+    sharpe = figure(trades["sharpe"], ends["sharpe"], "+.2f")
+    return (
+        f"{trades['trades']:,} in {trades['days']:,} days, net {figure(trades['mean_net_bps'], ends['mean_net_bps'], '+.2f')} "
+        f"bps each, {trades['net_pnl']:+,.2f} ({trades['roi']:+.2%}) in all; Sharpe {trades['sharpe_undefined'] or sharpe}"
     )
-    for name, baseline in summary["baselines"].items():
-        if gain := baseline["gains"].get("auc"):
-            yield f"  AUC above the {name} baseline's on the same rows: {_estimate(gain, '+.4f')}"
-    yield from _calibration(summary["calibration"])
 
 
-def _calibration(calibration: Mapping[str, Any]) -> Iterator[str]:
-    """How far probabilities are from frequencies, beside what chance alone would show."""
-    ece, band = calibration["ece_apart"], calibration["ece_null_band"]
-    place = ""
-    if band is not None:
-        place = " (too little to be true)" if ece < band[0] else " (miscalibrated)" if ece > band[1] else ""
-    yield (
-        f"  ECE of rows a label apart {_number(ece, '.5f')}{place}, of a perfectly calibrated forecast of this "
-        f"sharpness {_range(band, '.5f')}; "
-        f"squared calibration error {_estimate(calibration['squared_error'], '.2e')}"
-    )
-    if parts := calibration["brier_parts"]:
-        yield (
-            f"  Brier score = {parts['miscalibration']:.5f} miscalibration - {parts['discrimination']:.5f} discrimination "
-            f"+ {parts['uncertainty']:.5f} uncertainty"
-        )
+def _costs(summary: Mapping[str, Any]) -> str:
+    """What was paid, what was there to pay it from, and what other costs would have left."""
+    paid, trades = paid_bps(summary), summary["backtest"]
+    if paid is None:
+        return "none paid"
+    levels = {level["name"]: level for level in summary["costs"]}
+    others = [
+        f"{words} {number(levels[name]['mean_net_bps']['value'], '+.2f')}"
+        for name, words in (("costs_x0", "at none"), ("costs_x0.5", "at half"), ("costs_x2", "at twice"))
+        if name in levels
+    ]
+    earned = figure(trades["mean_gross_bps"], summary["intervals"]["backtest"]["mean_gross_bps"], "+.2f")
+    return f"{paid:.2f} bps a trade, {earned} earned before them" + (f"; net {', '.join(others)}" if others else "")
 
 
-def _backtest(summary: Mapping[str, Any]) -> Iterator[str]:
-    """The trades, what they cost, and what other sizes would have given."""
-    trades, interval = summary["backtest"], summary["intervals"]["backtest"]
-    yield (
-        f"backtest       {trades['trades']:,} trades in {trades['days']} days: {trades['targets']:,} targets, "
-        f"{trades['stops']:,} stops, {trades['timeouts']:,} timeouts"
-        + (f", {trades['ends']:,} at the end of the data; " if trades["ends"] else "; ")
-        + f"win rate {_number(trades['win_rate'], '.3f')}, break-even {_number(trades['break_even'], '.3f')}"
-    )
-    yield (
-        f"  gross {trades['gross_pnl']:+,.2f} - fees {trades['fees']:,.2f} - slippage {trades['slippage']:,.2f}"
-        + (f" - funding {trades['funding']:,.2f}" if trades["funding"] else "")
-        + f" = net {trades['net_pnl']:+,.2f}; ROI {trades['roi']:+.2%}, max drawdown {trades['max_drawdown']:.2%}"
-    )
-    sharpe = _figure(trades["sharpe"], interval["sharpe"], "+.2f")
-    yield (
-        f"  a trade: gross {_number(trades['mean_gross_bps'], '+.2f')} bps, "
-        f"net {_figure(trades['mean_net_bps'], interval['mean_net_bps'], '+.2f')} bps; "
-        f"Sharpe {trades['sharpe_undefined'] or sharpe}"
-    )
-    yield from _brackets([window["bracket"] for window in summary["windows"]])
-    yield from _anatomy(summary["anatomy"])
-    for row in summary["sizes"]:
-        yield (
-            f"  at {row['contract']:<5g} a trade: net {row['net_pnl']:>+12,.2f}, "
-            f"max drawdown {row['max_drawdown_quote']:>12,.2f} ({row['max_drawdown']:.2%})"
-        )
-
-
-def _brackets(brackets: Sequence[Mapping[str, float]]) -> Iterator[str]:
-    """What differs from window to window, oldest first."""
-    for name in brackets[0]:
-        values = [bracket[name] for bracket in brackets]
-        if len(set(values)) > 1:
-            yield f"  {name} of each window, chosen on its validation: {', '.join(f'{value:g}' for value in values)}"
-
-
-def _anatomy(anatomy: Mapping[str, Any]) -> Iterator[str]:
-    """How the trades and the account got there."""
-    trades, drawdown = anatomy["trades"], anatomy["drawdown"]
-    yield (
-        f"  profit factor {_number(trades['profit_factor'], '.2f')}, "
-        f"expectancy {_number(trades['expectancy_quote'], '+,.2f')}, payoff {_number(trades['payoff_ratio'], '.2f')}; "
-        f"longest runs {trades['longest_win_streak']:,} wins, {trades['longest_loss_streak']:,} losses; "
-        f"exposure {anatomy['exposure']:.0%}, turnover {anatomy['turnover_per_day']:.1f} x capital a day"
-    )
-    if drawdown["start"]:
-        recovery = drawdown["recovery"]
-        yield (
-            f"  drawdown {drawdown['start'][:10]} .. {drawdown['trough'][:10]}, "
-            f"{f'back on {recovery[:10]}' if recovery else 'not recovered'} after {drawdown['length_days']:,.0f} days; "
-            f"longest under water {drawdown['longest_under_water_days']:,.0f} days"
-        )
-
-
-def _costs(summary: Mapping[str, Any]) -> Iterator[str]:
-    """What would be left at other costs, and what the trades could bear."""
-    yield f"costs            net bps a trade{'Sharpe':>25}{'net PnL':>24}   verdict"
-    for level in summary["costs"]:
-        name = level["name"].replace("costs_x", "costs x ").replace("_", " ")
-        yield (
-            f"  {name:<23}{_estimate(level['mean_net_bps'], '+.2f'):<24}{_estimate(level['sharpe'], '+.2f'):<26}"
-            f"{level['net_pnl']:>+14,.2f}   {level['outcome']}"
-        )
-    trades = summary["backtest"]
-    if trades["trades"]:
-        paid = trades["mean_gross_bps"] - trades["mean_net_bps"]
-        interval = summary["intervals"]["backtest"]["mean_gross_bps"]
-        yield (
-            f"  break-even at costs of {_figure(trades['mean_gross_bps'], interval, '.2f')} bps a trade; {paid:.2f} were paid"
-        )
-
-
-def _periods(periods: Mapping[str, Any]) -> Iterator[str]:
-    """From training to test, and what was lost on the way."""
-    yield f"period            {'raw AUC':<27}{'win rate':<27}net bps a trade"
-    for name in ("train", "validation", "test", "train_to_test", "validation_to_test"):
-        period, form = periods[name], "+" if "_to_" in name else ""
-        label = name.replace("_to_test", " - test")
-        yield (
-            f"  {label:<20}{_estimate(period['auc'], f'{form}.4f'):<27}{_estimate(period['win_rate'], f'{form}.4f'):<27}"
-            f"{_estimate(period['mean_net_bps'], '+.2f')}"
-        )
-    if periods["overfitted"]:
-        yield f"  overfitting: {', '.join(periods['overfitted'])} fell from training to test by more than luck explains"
-    else:
-        losses = periods["train_to_test"]
-        known = [name for name, loss in losses.items() if loss["low"] is not None]
-        yield (
-            f"  no overfitting to be seen: {', '.join(known)} fell from training to test by no more than luck explains"
-            if known
-            else "  whether it overfits cannot be told: too little time in training or test"
-        )
-    rule = periods["old_rule"]
-    if rule["win_rate"] is not None:
-        verdict = "overfitting" if rule["says_overfitting"] else "none"
-        yield (
-            f"  the old rule, a win rate below {rule['line']:.2f} out of period, would say {verdict}; {periods['test']['trades']:,} "
-            f"trades tell 0.50 from {rule['line']:.2f} with power {rule['power']:.2f} (0.80 needs {rule['trades_needed']:,})"
-        )
-
-
-def _regimes(regimes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
-    """By volatility; hours, weekdays and months are in summary.json."""
-    for regime in regimes:
-        if regime["kind"] == "volatility":
-            yield (
-                f"  {regime['name']} volatility: AUC {_estimate(regime['auc'], '.4f')}, {regime['trades']:,} trades, "
-                f"net {_estimate(regime['mean_net_bps'], '+.2f')} bps"
-            )
-
-
-def _time(time: Mapping[str, float]) -> Iterator[str]:
-    yield (
-        f"time           {time['total_s']:.0f} s, of which start-up {time['startup_s']:.0f} s and "
+def _time(time: Mapping[str, float]) -> str:
+    return (
+        f"{time['total_s']:.0f} s, of which start-up {time['startup_s']:.0f} s and "
         f"fit {time['fit_s']:.0f} s at {time['samples_per_s']:,.0f} samples/s"
     )
 
 
-def _trials(trials: Mapping[str, Any] | None) -> Iterator[str]:
+def _trials(trials: Mapping[str, Any] | None) -> str:
     """How much was tried, and what the best of so much luck would look like."""
     if trials is None:
-        return
+        return "not counted (tracking=none)"
     best, probability = trials["expected_best_sharpe"], trials["deflated_sharpe"]
     if trials["count"] == 1:
-        yield "trials         this is the first setting tried on these test bars" + (
+        return "this is the first setting tried on these test bars" + (
             "" if probability is None else f"; probability that its Sharpe ratio is above 0: {probability:.3f}"
         )
-        return
-    yield f"trials         {trials['count']:,} settings, this one included, have been tried on these test bars" + (
+    return f"{trials['count']:,} settings, this one included, have been tried on these test bars" + (
         ""
         if probability is None
         else f"; the best of so many without skill would show a Sharpe ratio of {best:.2f}, "
@@ -243,53 +134,9 @@ def _trials(trials: Mapping[str, Any] | None) -> Iterator[str]:
     )
 
 
-def _verdict(verdict: Mapping[str, Any]) -> Iterator[str]:
-    """The outcome, what it means, and the rules that brought it about or were set aside."""
-    yield f"VERDICT        {verdict['outcome']}: {MEANING[verdict['outcome']]}"
-    for rule in verdict["rules"]:
-        if rule["name"] in verdict["reasons"] or rule["result"] == "overridden":
-            figure = "" if rule["value"] is None else f": {_figure(rule['value'], _interval(rule), '.4g')}"
-            against = "" if rule["threshold"] is None else f", line at {rule['threshold']:.4g}"
-            yield f"  {rule['result']:<12} {rule['words']}{figure}{against} ({rule['name']})"
-    for result in ("fail", "pass", "undecided", "clear"):
-        others = [
-            rule["name"]
-            + (
-                f" {_figure(rule['value'], _interval(rule), '.4g')}"
-                if result != "clear" and rule["low"] is not None
-                else ""
-            )
-            for rule in verdict["rules"]
-            if rule["result"] == result and rule["name"] not in verdict["reasons"]
-        ]
-        if others:
-            yield f"  {result:<12} {', '.join(others)}"
-
-
-def _interval(rule: Mapping[str, Any]) -> tuple[float, float] | None:
-    return None if rule["low"] is None else (rule["low"], rule["high"])
-
-
 def _say(*lines: str) -> None:
     for line in lines:
         logger.info(line)
-
-
-def _number(value: float | None, form: str) -> str:
-    return "n/a" if value is None else format(value, form)
-
-
-def _range(interval: Sequence[float] | None, form: str) -> str:
-    return "" if interval is None else f"[{format(interval[0], form)}, {format(interval[1], form)}]"
-
-
-def _figure(value: float | None, interval: Sequence[float] | None, form: str) -> str:
-    return f"{_number(value, form)} {_range(interval, form)}".strip()
-
-
-def _estimate(estimate: Mapping[str, float | None], form: str) -> str:
-    low, high = estimate["low"], estimate["high"]
-    return _figure(estimate["value"], None if low is None or high is None else (low, high), form)
 
 
 def _days(part: Range) -> str:
