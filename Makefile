@@ -49,7 +49,10 @@ ui: $(RUNTIME) ## open MLflow on the runs under mlruns/
 test: $(DEV) ## the tests that every change has to pass
 	$(BIN)/python -m pytest -n auto -m "not slow"
 
-test-all: $(BENCH) $(RAY) ## those, long drills, other engines, real bars and the commands of the README
+browser: $(DEV) ## the pages in a real Chromium; pictures of them are left in screenshots/
+	$(BIN)/python -m pytest -n auto --dist loadfile -rs tests/browser
+
+test-all: $(BENCH) $(RAY) ## all tests: also browsers, long drills, other engines, real bars and the commands of the README
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(DEV) ## style, types, and which module may import which
@@ -75,7 +78,7 @@ freeze:
 	@.lock/bin/pip freeze --all --exclude pip --exclude botscalp | sed 's/+cpu$$//' | LC_ALL=C sort
 
 clean: ## remove what can be made again; never mlruns/
-	rm -rf .venv build dist .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help run ui test test-all lint bench lock freeze clean
+.PHONY: help run ui test browser test-all lint bench lock freeze clean
