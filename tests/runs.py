@@ -63,8 +63,11 @@ def composed_plainly(*overrides: str) -> Experiment:
 
 
 def walk(folder: Path, *overrides: str, **parts: Any) -> Run:
-    """Run TINY with these overrides in this process; `parts` replace parts of the experiment (features=..., data=...)."""
-    experiment = composed(f"store={folder.parent / 'store'}", "tracking=none", *overrides)
+    """Run TINY with these overrides in this process, nothing tracked and no page drawn unless they say so.
+
+    `parts` replace parts of the experiment (features=..., data=...).
+    """
+    experiment = composed(f"store={folder.parent / 'store'}", "tracking=none", "report=false", *overrides)
     return made(folder, replace(experiment, **parts))
 
 

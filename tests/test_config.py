@@ -24,7 +24,7 @@ OPTIONS = sorted(
 # The keys that a user may type. A change here is a change of the public interface: document it where the keys are
 # documented, and in the option's YAML.
 KEYS = {
-    "train": "study seed resume store fail_on",
+    "train": "study seed resume report store fail_on",
     "data=file": "path symbols start end",
     "data=simulated": "symbols interval start end edge seed volatility_bps signal_persistence",
     "data=trivial": "symbols interval start end seed",
@@ -61,6 +61,7 @@ DEFAULTS = {
     "study": "botscalp",
     "seed": 0,
     "resume": False,
+    "report": True,
     "data.symbols": ["BTCUSDT"],
     "data.edge": 0.08,
     "features.lags": 20,

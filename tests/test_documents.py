@@ -17,7 +17,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
-INSTALLS_OR_TESTS = {"make test", "make test-all", "make ui"}  # this very run, or a server: see below
+INSTALLS_OR_TESTS = {"make test", "make test-all", "make browser", "make ui"}  # this very run, or a server: see below
 
 
 def commands() -> list[str]:
@@ -34,7 +34,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> Path:
     (home / "shared").mkdir()
     (home / "shared" / "data").symlink_to(real_data)
     copy = home / "botscalp"
-    ignored = shutil.ignore_patterns(".venv", ".git", "mlruns", "__pycache__", ".*_cache")
+    ignored = shutil.ignore_patterns(".venv", ".git", "mlruns", "screenshots", "__pycache__", ".*_cache")
     shutil.copytree(ROOT, copy, symlinks=True, ignore=ignored)
     (copy / ".venv").symlink_to(ROOT / ".venv")
     return copy

@@ -1,5 +1,6 @@
 """The files of a run: exactly those, by their schemas, and each in agreement with the others."""
 
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 import pytest
 from omegaconf import OmegaConf
 from pyarrow import parquet
-from runs import Run, bits, composed, made
+from runs import TINY, Run, bits, composed, made, walk
 from sklearn import metrics as sk
 
 from botscalp.config import GROUPS, experiment_of
@@ -50,7 +51,12 @@ def test_exactly_the_promised_files(finished: Run) -> None:
     files = {path.relative_to(finished.folder).as_posix() for path in finished.folder.rglob("*") if path.is_file()}
     models = {f"models/{window}/{name}" for window in (0, 1) for name in ("weights.safetensors", "model.json")}
     tables = {"predictions.parquet", "validation.parquet", "trades.parquet", "equity.parquet"}
-    assert files == {"config.yaml", "log.txt", "verdict.csv", "summary.json"} | tables | models
+    pictures = {file for file in files if file.startswith("figures/")}
+    assert (
+        files - pictures == {"config.yaml", "log.txt", "verdict.csv", "summary.json", "report.html"} | tables | models
+    )
+    assert {"figures/equity.png", "figures/windows.png", "figures/threshold-costs.png"} < pictures
+    assert all(file.endswith(".png") for file in pictures)
 
 
 @pytest.mark.parametrize("name", COLUMNS)
@@ -113,6 +119,16 @@ def test_window_metrics_follow_from_their_predictions(finished: Run) -> None:
         rows = finished.predictions[finished.predictions["window"] == window["window"]].dropna(subset="label")
         check_metrics(window["metrics"], rows["label"].to_numpy(), rows["p"].to_numpy())
         assert window["n_test"] == len(rows)
+
+
+def test_window_trades_are_those_entered_in_its_test(finished: Run) -> None:
+    trades = finished.table("trades")
+    bps = 1e4 * trades["pnl_quote"] / (trades["size_base"] * trades["entry_price"])
+    for window in finished.summary["windows"]:
+        start, end = map(pd.Timestamp, window["test"])
+        mine = bps[(trades["entry_time"] >= start) & (trades["entry_time"] < end)]
+        assert window["trades"] == len(mine) > 0
+        assert window["mean_net_bps"] == pytest.approx(mine.mean())
 
 
 def check_metrics(ours: dict[str, float], label: np.ndarray, p: np.ndarray) -> None:
@@ -186,7 +202,7 @@ def test_equity_ends_at_capital_plus_net_and_falls_as_deep_as_said(finished: Run
     assert (equity["close_time"] == pd.date_range(first + BAR, last + BAR, freq=BAR)).all()
 
 
-def test_the_anatomy_follows_from_the_tables_and_is_said(finished: Run, stdout: list[str]) -> None:
+def test_the_anatomy_follows_from_the_tables_and_is_said(finished: Run) -> None:
     trades, equity, block = finished.table("trades"), finished.table("equity"), finished.summary["anatomy"]
     won = trades["pnl_quote"].to_numpy() > 0
     wins, losses = trades["pnl_quote"][won], -trades["pnl_quote"][~won]
@@ -206,7 +222,7 @@ def test_the_anatomy_follows_from_the_tables_and_is_said(finished: Run, stdout: 
     assert block["drawdown"]["start"] == f"{peak:%Y-%m-%dT%H:%M:%SZ}"
     assert block["drawdown"]["trough"] == f"{times[trough]:%Y-%m-%dT%H:%M:%SZ}"
     for line in (f"profit factor {block['trades']['profit_factor']:.2f}", f"drawdown {peak:%Y-%m-%d} .. "):
-        assert sum(said.strip().startswith(line) for said in stdout) == 1
+        assert (finished.folder / "log.txt").read_text().count(line) == 1
 
 
 def test_every_trade_follows_a_prediction(finished: Run) -> None:
@@ -254,6 +270,7 @@ def test_provenance_and_times(finished: Run) -> None:
     data, time = finished.summary["data"], finished.summary["time"]
     assert (data["source"], data["symbols"], data["interval"]) == ("simulated", ["BTCUSDT"], "5m")
     assert (data["start"], data["end"], data["rows"]) == ("2023-01-01T00:00:00Z", "2023-02-20T00:00:00Z", 50 * 288)
+    assert (data["gaps"], data["missing_bars"]) == (0, 0)
     stages = sum(seconds for name, seconds in time.items() if name not in ("total_s", "samples_per_s"))
     assert 0 < stages <= time["total_s"]
     assert time["startup_s"] > 0.5, "a process that imports torch"
@@ -263,13 +280,32 @@ def test_provenance_and_times(finished: Run) -> None:
     assert time["samples_per_s"] == pytest.approx(samples / time["fit_s"])
 
 
+def test_what_was_typed_and_what_runs_are_compared_by(finished: Run) -> None:
+    typed = finished.summary["overrides"]
+    assert typed == dict(word.split("=", 1) for word in TINY)
+    settings = finished.summary["settings"]
+    assert settings["model.name"] == "gru" and settings["model.hidden"] == "4" and settings["label.horizon"] == "3"
+    assert settings["wfo.name"] == "weekly" and settings["wfo.train"] == "2w"
+
+
+def test_missing_bars_are_counted(tmp_path: Path, make_bars_file: Callable[..., Path]) -> None:
+    def gaps(table: pd.DataFrame) -> pd.DataFrame:
+        return table.drop(index=[100, 5_000, 5_001, 5_002, 9_000])
+
+    path = make_bars_file("bars-{symbol}.parquet", symbols=("AAA", "BBB"), change=gaps)
+    words = ("data=file", f"data.path='{path}'", "data.symbols=[AAA,BBB]", "model=linear", "wfo.windows=1")
+    data = walk(tmp_path / "run", *words).summary["data"]
+    assert (data["gaps"], data["missing_bars"]) == (6, 10)
+    assert data["rows"] == 2 * (50 * 288 - 5)
+
+
 def test_config_yaml_alone_describes_the_run(
     finished: Run, workplace: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What config.yaml composes finds the run's own windows, by their hash, and predicts the same bits."""
     monkeypatch.chdir(workplace)
     cfg = OmegaConf.load(finished.folder / "config.yaml")
-    cfg.resume, cfg.tracking = True, {"_target_": "botscalp.pipeline.tracking.NoTracking"}
+    cfg.resume, cfg.report, cfg.tracking = True, False, {"_target_": "botscalp.pipeline.tracking.NoTracking"}
     names = dict.fromkeys(GROUPS, "") | {"model": "gru"}
     with caplog.at_level("INFO", "botscalp"):
         again = made(tmp_path / "again", experiment_of(cfg, names=names, overrides={}))

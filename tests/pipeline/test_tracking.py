@@ -1,30 +1,18 @@
-"""What MLflow holds after a run, how runs end there, and that processes may start at once."""
+"""What MLflow holds after a run: two levels, headline first, dated windows, tags, note, bars, tables and files."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
 import pytest
 from runs import TINY, Run, quiet_libraries, walk
+from tracked import runs_at
 
-from botscalp.errors import Interrupted, UserError
-from botscalp.pipeline import tracking
-from botscalp.pipeline.tracking import (
-    MlflowTracking,
-    NewRun,
-    NoTracking,
-    TrackedWindow,
-    finished_runs,
-    open_store,
-)
-from botscalp.pipeline.trials import Search, Trial
+from botscalp.pipeline.summary import headline
+from botscalp.pipeline.tracking.colours import COLOUR, COLOURS
+from botscalp.pipeline.tracking.view import VIEW
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -45,20 +33,14 @@ def client(workplace: Path) -> "MlflowClient":
     return MlflowClient(tracking_uri=f"sqlite:///{workplace / 'mlruns' / 'mlflow.db'}")
 
 
-def runs_of(client: "MlflowClient", level: str) -> "list[MlflowRun]":
-    """Of all studies, the oldest first."""
-    ids = [experiment.experiment_id for experiment in client.search_experiments()]
-    return list(client.search_runs(ids, f"tags.level = '{level}'", order_by=["attributes.start_time ASC"]))
-
-
 @pytest.fixture
 def parent(client: "MlflowClient") -> "MlflowRun":
-    (run,) = runs_of(client, "study")
+    (run,) = runs_at(client, "study")
     return run
 
 
 def test_two_levels_and_no_third(client: "MlflowClient", parent: "MlflowRun", finished: Run) -> None:
-    children = runs_of(client, "window")
+    children = runs_at(client, "window")
     ids = [experiment.experiment_id for experiment in client.search_experiments()]
     assert len(client.search_runs(ids)) == 1 + len(children) == 3
     assert parent.info.run_name == "gru-h3"
@@ -77,6 +59,7 @@ def test_headline_metrics_are_the_summary_s_one_value_each(
     client: "MlflowClient", parent: "MlflowRun", finished: Run
 ) -> None:
     summary = finished.summary
+    (dearer,) = (level for level in summary["costs"] if level["name"] == "costs_x2")
     expected = {
         **{f"test/{name}": summary["metrics"][name] for name in ("auc", "brier_skill", "ece", "log_loss", "accuracy")},
         **{
@@ -84,6 +67,8 @@ def test_headline_metrics_are_the_summary_s_one_value_each(
             for name in ("mean_net_bps", "trades", "win_rate", "max_drawdown", "net_pnl")
         },
         **{f"time/{name}": summary["time"][name] for name in ("total_s", "fit_s")},
+        "backtest/net_pnl_2x_cost": dearer["net_pnl"],
+        "time/windows_per_s": 2 / summary["time"]["fit_s"],
     }
     for group, name in (
         *(("test", name) for name in ("auc", "brier_skill", "log_loss", "accuracy")),
@@ -97,26 +82,46 @@ def test_headline_metrics_are_the_summary_s_one_value_each(
             (only,) = client.get_metric_history(parent.info.run_id, name)
             assert only.step == 0
     assert summary["backtest"]["sharpe"] is None and "backtest/sharpe" not in parent.data.metrics
+    assert summary["trials"]["deflated_sharpe"] is None and "backtest/dsr" not in parent.data.metrics
+
+
+def test_pages_list_the_headline_first_and_windows_last(parent: "MlflowRun", finished: Run) -> None:
+    """In the order in which they were logged: the comparison preselects the first of them."""
+    names = list(parent.data.metrics)
+    known = [name for name, value in headline(finished.summary).items() if value is not None]
+    assert names[: len(known)] == known
+    assert all(name.startswith("window/") for name in names[len(known) :])
+    ends = ["backtest/mean_net_bps", "backtest/mean_net_bps_lo", "backtest/mean_net_bps_hi"]
+    assert names[:7] == [*ends, "test/auc", "test/auc_lo", "test/auc_hi", "test/brier_skill"]
+
+
+def test_what_is_left_of_a_sharpe_ratio_and_of_the_account_at_twice_the_costs(finished: Run) -> None:
+    deflated = {**finished.summary, "trials": {"count": 7, "deflated_sharpe": 0.25}}
+    assert headline(deflated)["backtest/dsr"] == 0.25
+    assert headline({**finished.summary, "trials": None})["backtest/dsr"] is None
+    assert headline({**finished.summary, "costs": []})["backtest/net_pnl_2x_cost"] is None
 
 
 def test_window_values_are_steps_of_the_parent_at_their_test_starts(
     client: "MlflowClient", parent: "MlflowRun", finished: Run
 ) -> None:
     names = {name for name in parent.data.metrics if name.startswith("window/")}
-    assert {f"window/test/{name}" for name in ("auc", "brier_skill", "ece")} | {"window/time/fit_s"} <= names
+    assert {f"window/test/{name}" for name in ("auc", "brier_skill", "ece")} <= names
+    assert {"window/time/fit_s", "window/backtest/mean_net_bps", "window/backtest/trades"} <= names
     windows = finished.summary["windows"]
     for name in names:
         history = client.get_metric_history(parent.info.run_id, name)
         assert [point.step for point in history] == [0, 1]
         times = [datetime.fromtimestamp(point.timestamp / 1000, UTC) for point in history]
         assert times == [datetime.fromisoformat(window["test"][0]) for window in windows]
-        if name.startswith("window/test/"):
-            figure = name.removeprefix("window/test/")
-            assert [point.value for point in history] == [window["metrics"][figure] for window in windows]
+        _, group, figure = name.split("/")
+        if group != "time":
+            found = [(window["metrics"] if group == "test" else window)[figure] for window in windows]
+            assert [point.value for point in history] == found
 
 
 def test_children_hold_their_epochs_and_their_metrics(client: "MlflowClient", finished: Run) -> None:
-    for child, window in zip(runs_of(client, "window"), finished.summary["windows"], strict=True):
+    for child, window in zip(runs_at(client, "window"), finished.summary["windows"], strict=True):
         for name in ("train/loss", "val/loss", "val/auc"):
             history = client.get_metric_history(child.info.run_id, name)
             assert [point.step for point in history] == list(range(window["epochs"]))
@@ -145,7 +150,7 @@ def test_params_are_what_a_person_compares_and_what_was_typed(parent: "MlflowRun
     assert len(parent.data.params) <= 20 + len(typed)
 
 
-def test_tags_are_what_a_person_filters_by(parent: "MlflowRun", finished: Run) -> None:
+def test_tags_are_what_a_person_filters_by(client: "MlflowClient", parent: "MlflowRun", finished: Run) -> None:
     tags, summary = parent.data.tags, finished.summary
     assert tags["verdict"] == summary["verdict"]["outcome"]
     assert tags["verdict.reason"] == summary["verdict"]["reasons"][0]
@@ -153,16 +158,48 @@ def test_tags_are_what_a_person_filters_by(parent: "MlflowRun", finished: Run) -
     assert tags["device"] == "cpu"
     assert tags["mlflow.source.git.commit"] == (summary["code"]["commit"] or "")
     assert tags["code.dirty"] == json.dumps(summary["code"]["dirty"]).replace("null", "none")
+    assert {run.data.tags[COLOUR] for run in (parent, *runs_at(client, "window"))} == {COLOURS[0]}
 
 
-def test_the_run_folder_is_the_artifact(parent: "MlflowRun", finished: Run) -> None:
+def test_the_note_tells_the_verdict_and_the_study_s_tells_of_its_runs(
+    client: "MlflowClient", parent: "MlflowRun", finished: Run
+) -> None:
+    first, blank, *why = parent.data.tags["mlflow.note.content"].splitlines()
+    backtest = finished.summary["backtest"]
+    assert first.startswith(f"**{finished.summary['verdict']['outcome']}**: net {backtest['mean_net_bps']:+.2f} [")
+    assert f"{backtest['trades']:,} trades in 2 windows, 2023-02-06 .. 2023-02-20" in first
+    assert "SIMULATED" in first and blank == ""
+    assert [line.rpartition("(")[2] for line in why] == [f"{name})" for name in finished.summary["verdict"]["reasons"]]
+    experiment = client.get_experiment(parent.info.experiment_id)
+    assert experiment.tags["mlflow.note.content"].startswith(f"1 run: 1 {finished.summary['verdict']['outcome']}. ")
+    assert VIEW in experiment.tags
+
+
+def test_the_bars_are_the_data_set(parent: "MlflowRun", finished: Run) -> None:
+    (used,) = parent.inputs.dataset_inputs
+    data, profile = finished.summary["data"], json.loads(used.dataset.profile)
+    assert used.dataset.name == data["markets"][0] and used.dataset.digest == data["digest"][:12]
+    assert profile["num_rows"] == data["rows"] and profile["sha256"] == data["digest"]
+    assert (profile["first_bar"], profile["last_bar_ends"]) == (data["start"], data["end"])
+    assert [(tag.key, tag.value) for tag in used.tags] == [("mlflow.data.context", "walk-forward")]
+
+
+def test_the_run_folder_and_a_table_of_windows_are_the_artifacts(parent: "MlflowRun", finished: Run) -> None:
     artifacts = Path(parent.info.artifact_uri.removeprefix("file://"))
     ours, theirs = (
         {path.relative_to(root): path.read_bytes() for path in root.rglob("*") if path.is_file()}
         for root in (finished.folder, artifacts)
     )
+    table = json.loads(theirs.pop(Path("tables/windows.json")))
     assert ours.keys() == theirs.keys()
     assert [name for name in ours if ours[name] != theirs[name]] == []
+    assert json.loads(parent.data.tags["mlflow.loggedArtifacts"]) == [{"path": "tables/windows.json", "type": "table"}]
+    rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
+    assert table["columns"][:2] == ["test", "mean_net_bps"], "tables are set side by side by the first, on the second"
+    assert [row["test"] for row in rows] == ["2023-02-06 .. 2023-02-13", "2023-02-13 .. 2023-02-20"]
+    for row, window in zip(rows, finished.summary["windows"], strict=True):
+        assert row["trades"] == window["trades"]
+        assert row["auc"].startswith(f"{window['metrics']['auc']:.4f}")
 
 
 def test_a_study_s_runs_lie_beside_each_other(tmp_path: Path) -> None:
@@ -174,160 +211,15 @@ def test_a_study_s_runs_lie_beside_each_other(tmp_path: Path) -> None:
     walk(tmp_path / "three", *words, "study=b", "model=linear")
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'store' / 'mlflow.db'}")
     names = {experiment.experiment_id: experiment.name for experiment in client.search_experiments()}
-    parents = runs_of(client, "study")
+    parents = runs_at(client, "study")
     assert [names[run.info.experiment_id] for run in parents] == ["a", "a", "b"]
     assert [run.data.params.get("model.hidden") for run in parents] == ["4", "5", None]
+    assert all("resume" not in run.data.params and "study" not in run.data.params for run in parents)
+    assert [run.data.tags[COLOUR] for run in parents] == [COLOURS[0], COLOURS[1], COLOURS[0]]
     assert {run.info.status for run in parents} == {"FINISHED"}
     for run in parents:
         ours = [
-            child for child in runs_of(client, "window") if child.data.tags["mlflow.parentRunId"] == run.info.run_id
+            child for child in runs_at(client, "window") if child.data.tags["mlflow.parentRunId"] == run.info.run_id
         ]
         assert len(ours) == 1
-
-
-TRIAL = Trial(count=1, markets=("real BTCUSDT 5m",), test_start="2024-01-01", test_end="2024-02-01")
-
-
-def begun(folder: Path, *, params: dict[str, str] | None = None, tags: dict[str, str] | None = None) -> NewRun:
-    """What a run is begun with."""
-    config = folder / "config.yaml"
-    config.write_text("seed: 1")
-    return NewRun(store=folder, study="s", name="n", params=params or {}, tags=tags or {}, trial=TRIAL, config=config)
-
-
-@pytest.mark.parametrize(
-    ("error", "status"), [(Interrupted(), "KILLED"), (KeyboardInterrupt(), "KILLED"), (ValueError("bug"), "FAILED")]
-)
-def test_the_status_tells_how_the_block_ended(error: BaseException, status: str, tmp_path: Path) -> None:
-    from mlflow import MlflowClient
-
-    with (
-        pytest.raises(type(error)),
-        MlflowTracking().run(begun(tmp_path, params={"model.name": "gru"}, tags={"device": "cpu"})) as run,
-    ):
-        assert run.location is not None
-        run.log_window(TrackedWindow(index=0, test_start_ns=0, name="w", history=[{"val/loss": 0.7}], metrics={}))
-        raise error
-    assert run.location is not None
-    client = MlflowClient(tracking_uri=run.location["tracking_uri"])
-    recorded = client.get_run(run.location["run_id"])
-    assert recorded.info.status == status and recorded.data.tags["device"] == "cpu"
-    assert (Path(recorded.info.artifact_uri.removeprefix("file://")) / "config.yaml").read_text() == "seed: 1"
-    assert [child.info.status for child in runs_of(client, "window")] == ["FINISHED"]
-
-
-def test_a_run_whose_parameters_are_refused_is_not_left_running(tmp_path: Path) -> None:
-    from mlflow.exceptions import MlflowException
-
-    with pytest.raises(MlflowException), MlflowTracking().run(begun(tmp_path, params={"+": "1"})):
-        pass
-    client, experiment_id, _ = open_store(tmp_path, "s")
-    assert [run.info.status for run in client.search_runs([experiment_id])] == ["FAILED"]
-
-
-def test_orphans_are_closed_and_living_runs_are_left(tmp_path: Path) -> None:
-    """Runs of a process that ended, with its child; of one whose id is reused; of this one; of another machine; of no one."""
-    client, experiment_id, _ = open_store(tmp_path, "s")
-    node, pid, created = tracking._owner().rsplit("/", 2)
-    gone = max(psutil.pids()) + 10_000
-    owners = {
-        "ended": f"{node}/{gone}/{created}",
-        "reused": f"{node}/{pid}/1.00",
-        "alive": f"{node}/{pid}/{created}",
-        "elsewhere": f"another-{node}/{gone}/{created}",
-    }
-    ids = {
-        name: client.create_run(experiment_id, run_name=name, tags={tracking.OWNER: owner}).info.run_id
-        for name, owner in owners.items()
-    }
-    ids["child"] = client.create_run(experiment_id, tags={"mlflow.parentRunId": ids["ended"]}).info.run_id
-    ids["living child"] = client.create_run(experiment_id, tags={"mlflow.parentRunId": ids["alive"]}).info.run_id
-    ids["not ours"] = client.create_run(experiment_id).info.run_id
-    tracking.close_orphans(client)
-    killed = {name for name, run_id in ids.items() if client.get_run(run_id).info.status == "KILLED"}
-    assert killed == {"ended", "reused", "child"}
-    assert {client.get_run(ids[name]).info.status for name in ids.keys() - killed} == {"RUNNING"}
-
-
-def test_a_study_that_was_deleted_is_refused_by_name(tmp_path: Path) -> None:
-    client, experiment_id, _ = open_store(tmp_path, "gone")
-    client.delete_experiment(experiment_id)
-    with pytest.raises(UserError, match="study=gone") as error:
-        open_store(tmp_path, "gone")
-    assert "restore" in error.value.remedy
-
-
-def test_a_run_that_failed_and_one_that_was_deleted_stay_trials(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="bug"), MlflowTracking().run(begun(tmp_path)):
-        raise ValueError("bug")
-    client, experiment_id, _ = open_store(tmp_path, "s")
-    for run in client.search_runs([experiment_id]):
-        client.delete_run(run.info.run_id)
-    with MlflowTracking().run(begun(tmp_path)) as run:
-        assert run.search([1.0]) == Search(count=2, sharpe_variance=None)
-
-
-def test_a_study_s_finished_runs_are_those_that_were_trained(tmp_path: Path) -> None:
-    """One that failed, one that traded stored predictions again, and one of another study are none of them."""
-    files = tmp_path / "files"
-    files.mkdir()
-    for name, tags, study in (
-        ("first", {}, "s"),
-        ("grid", {"kind": "grid"}, "s"),
-        ("other", {}, "t"),
-        ("last", {}, "s"),
-    ):
-        (files / "name").write_text(name)
-        with MlflowTracking().run(replace(begun(tmp_path, tags=tags), study=study)) as run:
-            run.log_result({}, {}, files)
-    with pytest.raises(ValueError), MlflowTracking().run(begun(tmp_path)):
-        raise ValueError("bug")
-    assert [(folder / "name").read_text() for folder in finished_runs(tmp_path, "s")] == ["first", "last"]
-    for store, study, problem in ((tmp_path, "u", "no such study"), (files, "s", "no runs are tracked")):
-        with pytest.raises(UserError, match=problem):
-            finished_runs(store, study)
-    assert not (files / "mlflow.db").exists()
-
-
-def test_nothing_is_recorded_without_tracking(tmp_path: Path) -> None:
-    folder = tmp_path / "store"
-    with NoTracking().run(replace(begun(tmp_path), store=folder)) as run:
-        run.log_window(TrackedWindow(index=0, test_start_ns=0, name="w", history=[], metrics={}))
-        run.log_result({}, {}, folder)
-    assert run.location is None and run.search([1.0]) is None and not folder.exists()
-
-
-START = """
-import sys
-from pathlib import Path
-from botscalp.pipeline.tracking import MlflowTracking, NewRun
-from botscalp.pipeline.trials import Trial
-files = Path(sys.argv[3])
-job = {"study": sys.argv[2], "name": "n", "params": {"seed": "1"}, "tags": {}, "config": files / "config.yaml"}
-job["trial"] = Trial(count=1, markets=("m",), test_start="2024-01-01", test_end="2024-02-01")
-with MlflowTracking().run(NewRun(store=Path(sys.argv[1]), **job)) as run:
-    run.log_result({"test/auc": 0.5}, {"verdict": "REJECTED"}, files)
-"""
-
-
-@pytest.mark.slow
-def test_processes_that_start_at_once_on_a_fresh_store_all_succeed(tmp_path: Path) -> None:
-    (tmp_path / "files").mkdir()
-    (tmp_path / "files/config.yaml").touch()
-    arguments = [sys.executable, "-c", START, str(tmp_path / "store")]
-    studies = ["same", "same", "same", "other"]
-    processes = [
-        subprocess.Popen([*arguments, study, str(tmp_path / "files")], stderr=subprocess.PIPE, text=True)
-        for study in studies
-    ]
-    for process in processes:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
-    client, _, _ = open_store(tmp_path / "store", "same")
-    runs = runs_of(client, "study")
-    assert [run.info.status for run in runs] == ["FINISHED"] * 4
-    names = {experiment.experiment_id: experiment.name for experiment in client.search_experiments()}
-    assert sorted(names[run.info.experiment_id] for run in runs) == sorted(studies)
-
-
-assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
+        assert ours[0].data.tags[COLOUR] == run.data.tags[COLOUR]

@@ -16,6 +16,7 @@ from botscalp.pipeline.evidence.estimates import Estimate
 from botscalp.pipeline.evidence.periods import OldRule, Periods
 from botscalp.pipeline.evidence.trading import AtCosts
 from botscalp.pipeline.evidence.weigh import Evidence
+from botscalp.pipeline.evidence.windows import WindowEvidence
 from botscalp.pipeline.rules import Override, Rule, above, beyond, decide, verdict_tags
 from botscalp.pipeline.trials import Search
 from botscalp.pipeline.verdict import LIGHT, NAMES, RULES, SENTINELS, Thresholds, judge
@@ -73,12 +74,19 @@ HONEST_CALIBRATION = Calibrated(
 HONEST_PERIODS = Periods(  # no rule weighs them
     by_name={}, losses={}, old_rule=OldRule(line=0.52, win_rate=0.51, says_overfitting=True, power=0.4, trades_needed=1)
 )
+
+
+def windows(*aucs: Estimate) -> list[WindowEvidence]:
+    """Of these AUCs; no rule weighs what else there is of a window."""
+    none = Estimate(None, None)
+    return [WindowEvidence(metrics={}, auc=auc, brier_skill=none, trades=0, mean_net_bps=none) for auc in aucs]
+
+
 # Every rule passes and no sentinel fires.
 HONEST = Evidence(
     metrics=HONEST_METRICS,
     metrics_raw=HONEST_METRICS,
-    windows=[{**HONEST_METRICS, "auc": 0.52}, {**HONEST_METRICS, "auc": 0.56}],
-    window_aucs=[Estimate(0.52, (0.50, 0.54)), Estimate(0.56, (0.53, 0.59))],
+    windows=windows(Estimate(0.52, (0.50, 0.54)), Estimate(0.56, (0.53, 0.59))),
     estimates={
         "test/auc": Estimate(0.54, (0.53, 0.55)),
         "test/accuracy": Estimate(0.53, (0.52, 0.54)),
@@ -246,7 +254,7 @@ def test_the_baseline_itself_has_nothing_to_beat() -> None:
 
 
 PLANTED = {
-    "auc_too_high": changed(window_aucs=[Estimate(0.56, (0.53, 0.59)), Estimate(0.70, (0.651, 0.75))]),
+    "auc_too_high": changed(windows=windows(Estimate(0.56, (0.53, 0.59)), Estimate(0.70, (0.651, 0.75)))),
     "accuracy_too_high": estimated("test/accuracy", 0.62, (0.601, 0.64)),
     "ece_too_small": changed(calibration=replace(HONEST_CALIBRATION, ece_apart=0.0019)),
     "sharpe_too_high": estimated("backtest/sharpe", 8.0, (6.1, 9.9)),
@@ -265,9 +273,9 @@ def test_a_sentinel_fires_on_what_it_is_there_for(name: str) -> None:
 @pytest.mark.parametrize(
     "evidence",
     [
-        changed(window_aucs=[Estimate(0.80, (0.65, 0.95))]),  # a window of few rows: luck
-        changed(window_aucs=[Estimate(0.80, None)]),
-        changed(window_aucs=[Estimate(None, None)]),
+        changed(windows=windows(Estimate(0.80, (0.65, 0.95)))),  # a window of few rows: luck
+        changed(windows=windows(Estimate(0.80, None))),
+        changed(windows=windows(Estimate(None, None))),
         estimated("test/auc", None, None),
         estimated("test/accuracy", 0.61, (0.60, 0.62)),
         replace(estimated("test/accuracy", 0.62, (0.61, 0.63)), share_up=0.52),  # always "up" is right in 0.52
@@ -323,7 +331,9 @@ def test_rules_and_sentinels_by_hand() -> None:
 
 
 def test_the_whole_sample_fires_where_its_windows_are_too_short_for_intervals() -> None:
-    evidence = replace(estimated("test/auc", 0.70, (0.66, 0.74)), window_aucs=[Estimate(0.7, None)] * 2)
+    evidence = replace(
+        estimated("test/auc", 0.70, (0.66, 0.74)), windows=windows(Estimate(0.7, None), Estimate(0.7, None))
+    )
     assert [rule.name for rule in judge(evidence, THRESHOLDS, real=True, tracked=True).reasons()] == ["auc_too_high"]
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from botscalp.backtest.settings import Backtest
 from botscalp.calibration import Calibration
@@ -12,13 +13,17 @@ from botscalp.errors import UserError
 from botscalp.features.feature_set import FeatureSet
 from botscalp.labels import Label
 from botscalp.models import Model
+from botscalp.pipeline.provenance import provenance_tags
 from botscalp.pipeline.rules import Outcome
-from botscalp.pipeline.tracking import NewRun, TrackedRun, Tracking
+from botscalp.pipeline.tracking import NewRun, TrackedDataset, TrackedRun, Tracking
 from botscalp.pipeline.trials import Trial, market_names
 from botscalp.pipeline.verdict import Thresholds
 from botscalp.training.settings import TrainerSettings
 from botscalp.types import Name, NonNegativeInt
 from botscalp.windows import Range, WalkForward
+
+_NO_CHOICE = ("study", "store", "resume", "report", "fail_on")
+"""keys that change no figure"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,8 @@ class Job:
     study: Name
     seed: NonNegativeInt
     resume: bool
+    report: bool
+    """whether to write report.html and figures/"""
     store: Path
     fail_on: tuple[Outcome, ...]
 
@@ -69,20 +76,20 @@ class Experiment:
         horizon = getattr(self.label, "horizon", None)
         return f"{self.names['model']}-{self.names['label'] if horizon is None else f'h{horizon}'}"
 
-    def recorded(
-        self, tags: Mapping[str, str], config: Path, *, tests: Range, interval: str
-    ) -> AbstractContextManager[TrackedRun]:
-        """Record the run by the chosen tracking while the block lasts, `tags` and the config file from the start."""
+    def recorded(self, origin: Mapping[str, Any], config: Path, *, tests: Range) -> AbstractContextManager[TrackedRun]:
+        """Record the run by the chosen tracking while the block lasts, where it comes from and the config from the start."""
         start, end = tests.iso()
+        markets = market_names(self.data, origin["data"]["interval"])
         return self.tracking.run(
             NewRun(
                 store=self.job.store,
                 study=self.job.study,
                 name=self.title,
                 params=self.compared,
-                tags={**tags, **({} if self.sweep is None else {"sweep": self.sweep})},
-                trial=Trial(count=1, markets=market_names(self.data, interval), test_start=start, test_end=end),
+                tags=provenance_tags(origin) | ({} if self.sweep is None else {"sweep": self.sweep}),
+                trial=Trial(count=1, markets=markets, test_start=start, test_end=end),
                 config=config,
+                dataset=TrackedDataset.of(origin["data"]),
             )
         )
 
@@ -107,5 +114,9 @@ class Experiment:
         }
         for group, option in (("model", self.model), ("label", self.label)):
             values |= {f"{group}.{name}": value for name, value in vars(option).items()}
-        typed = {f"{key}.name" if key in self.names else key: value for key, value in self.overrides.items()}
+        typed = {
+            f"{key}.name" if key in self.names else key: value
+            for key, value in self.overrides.items()
+            if key not in _NO_CHOICE
+        }
         return {name: str(value) for name, value in values.items()} | typed

@@ -1,6 +1,7 @@
 """Whether the best of several runs is more than luck: three measures, all of which have to be on the good side."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from botscalp.pipeline.trials import Search
 from botscalp.statistics.luck import Deflated, deflated_sharpe
@@ -8,6 +9,25 @@ from botscalp.statistics.search import MINIMUM_DAYS, pbo, spa_p
 from botscalp.types import Float64
 
 SPA_P_AT_MOST, PBO_AT_MOST, DEFLATED_AT_LEAST = 0.05, 0.2, 0.95
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measure:
+    """A probability, and the line that it has to keep to."""
+
+    name: str
+    value: float | None
+    good: Literal["at most", "at least"]
+    line: float
+    words: str
+
+    @property
+    def result(self) -> Literal["pass", "fail", "undecided"]:
+        """Whether the value is on the good side."""
+        if self.value is None:
+            return "undecided"
+        holds = self.value <= self.line if self.good == "at most" else self.value >= self.line
+        return "pass" if holds else "fail"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,17 +44,43 @@ class Luck:
     """why one of the three is None"""
 
     @property
+    def measures(self) -> tuple[Measure, Measure, Measure]:
+        """The three, with their lines and what they say."""
+        by_luck = "what" if self.deflated is None else f"{self.deflated.expected_best_sharpe:.2f}, which"
+        return (
+            Measure(
+                name="SPA p",
+                value=self.spa_p,
+                good="at most",
+                line=SPA_P_AT_MOST,
+                words="the probability of so good a best if no run were better than staying flat",
+            ),
+            Measure(
+                name="PBO",
+                value=self.pbo,
+                good="at most",
+                line=PBO_AT_MOST,
+                words="the share of halvings of the days whose best on one half is below the median on the other",
+            ),
+            Measure(
+                name="deflated Sharpe ratio",
+                value=None if self.deflated is None else self.deflated.probability,
+                good="at least",
+                line=DEFLATED_AT_LEAST,
+                words=f"the probability that the best's true Sharpe ratio is above {by_luck} the best of the "
+                f"{self.search.count:,} settings that were tried on these days would show without skill",
+            ),
+        )
+
+    @property
     def failures(self) -> tuple[str, ...]:
         """What speaks against the best run, in words."""
-        probability = None if self.deflated is None else self.deflated.probability
-        found = []
-        if self.spa_p is not None and self.spa_p > SPA_P_AT_MOST:
-            found.append(f"SPA p {self.spa_p:.3f} is above {SPA_P_AT_MOST}")
-        if self.pbo is not None and self.pbo > PBO_AT_MOST:
-            found.append(f"PBO {self.pbo:.3f} is above {PBO_AT_MOST}")
-        if probability is not None and probability < DEFLATED_AT_LEAST:
-            found.append(f"deflated Sharpe ratio {probability:.3f} is below {DEFLATED_AT_LEAST}")
-        return tuple(found)
+        side = {"at most": "above", "at least": "below"}
+        return tuple(
+            f"{measure.name} {measure.value:.3f} is {side[measure.good]} {measure.line}"
+            for measure in self.measures
+            if measure.result == "fail"
+        )
 
     @property
     def more_than_luck(self) -> bool | None:

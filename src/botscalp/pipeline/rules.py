@@ -10,12 +10,6 @@ from botscalp.types import Name
 Outcome = Literal["SUSPICIOUS", "REJECTED", "INCONCLUSIVE", "CANDIDATE"]
 Result = Literal["pass", "fail", "undecided", "fired", "clear", "overridden"]
 
-MEANING: dict[Outcome, str] = {
-    "SUSPICIOUS": "too good to be true. Believe none of these figures; botscalp.audit says whether a leak or easy data made them.",
-    "REJECTED": "the figures speak against the model, beyond what luck explains.",
-    "INCONCLUSIVE": "nothing speaks against the model, and not enough speaks for it.",
-    "CANDIDATE": "every rule is passed. Trade it on paper before you trade it.",
-}
 _DECISIVE: dict[Outcome, Result] = {"SUSPICIOUS": "fired", "REJECTED": "fail", "INCONCLUSIVE": "undecided"}
 
 

@@ -84,7 +84,7 @@ def _sharpe_words(evidence: Evidence) -> str:
 
 
 def _surest_auc(evidence: Evidence, thresholds: Thresholds) -> Estimate:
-    aucs = [evidence.estimates["test/auc"], *evidence.window_aucs]
+    aucs = [evidence.estimates["test/auc"], *(window.auc for window in evidence.windows)]
     return max(aucs, key=lambda auc: auc.interval[0] if auc.interval else 0.0)
 
 

@@ -9,18 +9,22 @@ from botscalp.models.linear import Linear
 from botscalp.pipeline import terminal
 from botscalp.pipeline.attainable import attainable_auc
 from botscalp.pipeline.baselines import previous_sign
-from botscalp.pipeline.evidence.weigh import weigh, window_metrics
+from botscalp.pipeline.evidence.forecasts import window_metrics
+from botscalp.pipeline.evidence.weigh import estimator_of, weigh
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.fitting import fit_windows
 from botscalp.pipeline.market import Market
+from botscalp.pipeline.material import material_of
+from botscalp.pipeline.page import write_page
 from botscalp.pipeline.panel import build_panel
 from botscalp.pipeline.predictions import ModelPredictions
-from botscalp.pipeline.provenance import provenance, provenance_tags
+from botscalp.pipeline.provenance import provenance
 from botscalp.pipeline.rules import verdict_tags
 from botscalp.pipeline.run_folder import CONFIG, write_predictions, write_rules, write_summary, write_trading
 from botscalp.pipeline.sentinels import light_sentinels
 from botscalp.pipeline.stopwatch import Stopwatch
-from botscalp.pipeline.summary import headline, summarized
+from botscalp.pipeline.summary import seconds, summarized
+from botscalp.pipeline.tracked_result import tracked_result
 from botscalp.pipeline.tracking import TrackedWindow
 from botscalp.pipeline.trading import trade
 from botscalp.pipeline.verdict import judge
@@ -60,8 +64,7 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
     terminal.announce(experiment, panel, windows, device)
 
     tests = Range(windows[0].test.start_ns, windows[-1].test.end_ns)
-    tags, interval = provenance_tags(origin), origin["data"]["interval"]
-    with experiment.recorded(tags, folder / CONFIG, tests=tests, interval=interval) as run:
+    with experiment.recorded(origin, folder / CONFIG, tests=tests) as run:
         fits: dict[str, list[FittedWindow]] = {model: [] for model in models}
         for fitted in fit_windows(experiment, panel, windows, models=models, device=device, keep=folder / "models"):
             for model, fit in fitted.items():
@@ -88,6 +91,7 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
             )
         with watch.stage("report"):
             search = run.search([traded.result.summary.sharpe])
+            estimator = estimator_of(predictions, traded, span_bars=label.span_bars, seed=experiment.job.seed)
             evidence = weigh(
                 predictions,
                 others,
@@ -95,6 +99,7 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
                 symbols=panel.symbols,
                 auc_attainable=attainable_auc(experiment.data, label, panel, predictions.test),
                 search=search,
+                estimator=estimator,
                 span_bars=label.span_bars,
                 seed=experiment.job.seed,
             )
@@ -121,8 +126,13 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
             watch=watch,
             location=run.location,
         )
+        if experiment.job.report:
+            with watch.stage("report"):
+                material = partial(material_of, predictions.test, traded, experiment.backtest, estimator)
+                write_page(folder, summary, material)
+            summary["time"] = seconds(watch, fits[name])
         write_rules(folder, verdict)
         write_summary(folder, summary)
-        terminal.conclude(summary)  # before log.txt becomes an artifact
-        run.log_result(headline(summary), verdict_tags(verdict), folder)
+        terminal.conclude(summary, folder)  # before log.txt becomes an artifact
+        run.log_result(tracked_result(summary, verdict_tags(verdict)), folder)
     return summary

@@ -30,7 +30,7 @@ from botscalp.pipeline.sentinels import (
     warm_up,
 )
 from botscalp.pipeline.stopwatch import Stopwatch
-from botscalp.pipeline.tracking import NewRun
+from botscalp.pipeline.tracking import NewRun, TrackedDataset, TrackedResult
 from botscalp.pipeline.trials import Trial, market_names
 from botscalp.pipeline.window import check_window
 from botscalp.sentinels import perturbed, report, retrained
@@ -82,14 +82,14 @@ def run_audit(experiment: Experiment, settings: AuditSettings, folder: Path) -> 
         origin = provenance(experiment.data, panel, device)
         report.announce(experiment, panel, windows, points=settings.points, fits=_fits(len(windows)))
         tests = Range(windows[0].test.start_ns, windows[-1].test.end_ns)
-        new = _new_run(experiment, provenance_tags(origin), folder, tests=tests, interval=origin["data"]["interval"])
+        new = _new_run(experiment, origin, folder, tests=tests)
         with experiment.tracking.run(new) as run:
             audited = audit(pipeline, panel, windows, settings, watch)
             found = _found(experiment, windows, settings, audited, origin, run.location)
             _write(folder / RESULT, found)
             report.conclude(audited)
             metrics = {f"audit/{rule.name}": rule.value for rule in audited.rules}
-            run.log_result(metrics, {"audit": audited.diagnosis.finding}, folder)
+            run.log_result(TrackedResult(metrics=metrics, tags={"audit": audited.diagnosis.finding}), folder)
     return found
 
 
@@ -190,16 +190,18 @@ def last_windows(experiment: Experiment, panel: Panel, count: int) -> tuple[Wind
     return windows
 
 
-def _new_run(experiment: Experiment, tags: dict[str, str], folder: Path, *, tests: Range, interval: str) -> NewRun:
+def _new_run(experiment: Experiment, origin: dict[str, Any], folder: Path, *, tests: Range) -> NewRun:
     start, end = tests.iso()
+    markets = market_names(experiment.data, origin["data"]["interval"])
     return NewRun(
         store=experiment.job.store,
         study=experiment.job.study,
         name=f"audit {experiment.title}",
         params=experiment.compared,
-        tags={**tags, "kind": "audit"},
-        trial=Trial(count=1, markets=market_names(experiment.data, interval), test_start=start, test_end=end),
+        tags={**provenance_tags(origin), "kind": "audit"},
+        trial=Trial(count=1, markets=markets, test_start=start, test_end=end),
         config=folder / CONFIG,
+        dataset=TrackedDataset.of(origin["data"]),
     )
 
 

@@ -50,7 +50,11 @@ class Pipeline:
     def fit(self, panel: Panel, window: Window, title: str, *, device: Device | None = None) -> FittedWindow:
         """Fit the model on one window, as the run does."""
         experiment = self.experiment
-        self.progress.fit_started(f"{title}: test {window.test.iso()[0][:10]}")
+        self.progress.fit_started(
+            f"{title}: test {window.test.iso()[0][:10]}",
+            epochs=experiment.trainer.epochs,
+            samples=len(panel.labelled_rows(window.train)),
+        )
         fitted = one_window.fit_window(
             panel,
             window,

@@ -1,0 +1,178 @@
+"""How runs end in MLflow's store, what is found there again, and that processes may start at once."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+from runs import quiet_libraries
+from tracked import fresh_store, new_run, runs_at
+
+from botscalp.errors import Interrupted, UserError
+from botscalp.pipeline.tracking import (
+    OWNER,
+    MlflowTracking,
+    NoTracking,
+    TrackedResult,
+    TrackedWindow,
+    close_orphans,
+    finished_runs,
+    open_store,
+)
+from botscalp.pipeline.tracking.orphans import this_process
+from botscalp.pipeline.trials import Search
+
+
+@pytest.fixture(autouse=True)
+def quiet() -> Iterator[None]:
+    with quiet_libraries():
+        yield
+
+
+@pytest.fixture
+def store(once: Callable[[str, Callable[[Path], object]], Path], tmp_path: Path) -> Path:
+    return fresh_store(once, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(Interrupted(), "KILLED"), (KeyboardInterrupt(), "KILLED"), (ValueError("bug"), "FAILED")]
+)
+def test_the_status_tells_how_the_block_ended(error: BaseException, status: str, store: Path) -> None:
+    from mlflow import MlflowClient
+
+    with (
+        pytest.raises(type(error)),
+        MlflowTracking().run(new_run(store, params={"model.name": "gru"}, tags={"device": "cpu"})) as run,
+    ):
+        assert run.location is not None
+        run.log_window(
+            TrackedWindow(index=0, test_start_ns=0, name="w", history=[{"val/loss": 0.7}], metrics={"test/auc": 0.6})
+        )
+        raise error
+    assert run.location is not None
+    client = MlflowClient(tracking_uri=run.location["tracking_uri"])
+    recorded = client.get_run(run.location["run_id"])
+    assert recorded.info.status == status and recorded.data.tags["device"] == "cpu"
+    assert (Path(recorded.info.artifact_uri.removeprefix("file://")) / "config.yaml").read_text() == "seed: 1"
+    assert [child.info.status for child in runs_at(client, "window")] == ["FINISHED"]
+    assert recorded.data.metrics == {"window/test/auc": 0.6}, "what its windows came to is not lost"
+
+
+def test_a_run_whose_parameters_are_refused_is_not_left_running(store: Path) -> None:
+    from mlflow.exceptions import MlflowException
+
+    with pytest.raises(MlflowException), MlflowTracking().run(new_run(store, params={"+": "1"})):
+        pass
+    client, experiment_id, _ = open_store(store, "s")
+    assert [run.info.status for run in client.search_runs([experiment_id])] == ["FAILED"]
+
+
+def test_orphans_are_closed_and_living_runs_are_left(store: Path) -> None:
+    """Runs of a process that ended, with its child; of one whose id is reused; of this one; of another machine; of no one."""
+    client, experiment_id, _ = open_store(store, "s")
+    node, pid, created = this_process().rsplit("/", 2)
+    gone = max(psutil.pids()) + 10_000
+    owners = {
+        "ended": f"{node}/{gone}/{created}",
+        "reused": f"{node}/{pid}/1.00",
+        "alive": f"{node}/{pid}/{created}",
+        "elsewhere": f"another-{node}/{gone}/{created}",
+    }
+    ids = {
+        name: client.create_run(experiment_id, run_name=name, tags={OWNER: owner}).info.run_id
+        for name, owner in owners.items()
+    }
+    ids["child"] = client.create_run(experiment_id, tags={"mlflow.parentRunId": ids["ended"]}).info.run_id
+    ids["living child"] = client.create_run(experiment_id, tags={"mlflow.parentRunId": ids["alive"]}).info.run_id
+    ids["not ours"] = client.create_run(experiment_id).info.run_id
+    close_orphans(client)
+    killed = {name for name, run_id in ids.items() if client.get_run(run_id).info.status == "KILLED"}
+    assert killed == {"ended", "reused", "child"}
+    assert {client.get_run(ids[name]).info.status for name in ids.keys() - killed} == {"RUNNING"}
+
+
+def test_a_study_that_was_deleted_is_refused_by_name(store: Path) -> None:
+    client, experiment_id, _ = open_store(store, "gone")
+    client.delete_experiment(experiment_id)
+    with pytest.raises(UserError, match="study=gone") as error:
+        open_store(store, "gone")
+    assert "restore" in error.value.remedy
+
+
+def test_a_run_that_failed_and_one_that_was_deleted_stay_trials(store: Path) -> None:
+    with pytest.raises(ValueError, match="bug"), MlflowTracking().run(new_run(store)):
+        raise ValueError("bug")
+    client, experiment_id, _ = open_store(store, "s")
+    for run in client.search_runs([experiment_id]):
+        client.delete_run(run.info.run_id)
+    with MlflowTracking().run(new_run(store)) as run:
+        assert run.search([1.0]) == Search(count=2, sharpe_variance=None)
+
+
+def test_a_study_s_finished_runs_are_those_that_were_trained(store: Path) -> None:
+    """One that failed, one that traded stored predictions again, and one of another study are none of them."""
+    files = store / "files"
+    files.mkdir()
+    for name, tags, study in (
+        ("first", {}, "s"),
+        ("grid", {"kind": "grid"}, "s"),
+        ("other", {}, "t"),
+        ("last", {}, "s"),
+    ):
+        (files / "name").write_text(name)
+        with MlflowTracking().run(new_run(store, tags=tags, study=study)) as run:
+            run.log_result(TrackedResult(metrics={}), files)
+    with pytest.raises(ValueError), MlflowTracking().run(new_run(store)):
+        raise ValueError("bug")
+    assert [(folder / "name").read_text() for folder in finished_runs(store, "s")] == ["first", "last"]
+    for place, study, problem in ((store, "u", "no such study"), (files, "s", "no runs are tracked")):
+        with pytest.raises(UserError, match=problem):
+            finished_runs(place, study)
+    assert not (files / "mlflow.db").exists()
+
+
+def test_nothing_is_recorded_without_tracking(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    with NoTracking().run(new_run(tmp_path, store=folder)) as run:
+        run.log_window(TrackedWindow(index=0, test_start_ns=0, name="w", history=[], metrics={}))
+        run.log_result(TrackedResult(metrics={}), folder)
+    assert run.location is None and run.search([1.0]) is None and not folder.exists()
+
+
+START = """
+import sys
+from pathlib import Path
+from botscalp.pipeline.tracking import MlflowTracking, NewRun, TrackedResult
+from botscalp.pipeline.trials import Trial
+files = Path(sys.argv[3])
+job = {"study": sys.argv[2], "name": "n", "params": {"seed": "1"}, "tags": {}, "config": files / "config.yaml"}
+job["trial"] = Trial(count=1, markets=("m",), test_start="2024-01-01", test_end="2024-02-01")
+with MlflowTracking().run(NewRun(store=Path(sys.argv[1]), **job)) as run:
+    run.log_result(TrackedResult(metrics={"test/auc": 0.5}, tags={"verdict": "REJECTED"}), files)
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_start_at_once_on_a_fresh_store_all_succeed(tmp_path: Path) -> None:
+    (tmp_path / "files").mkdir()
+    (tmp_path / "files/config.yaml").touch()
+    arguments = [sys.executable, "-c", START, str(tmp_path / "store")]
+    studies = ["same", "same", "same", "other"]
+    processes = [
+        subprocess.Popen([*arguments, study, str(tmp_path / "files")], stderr=subprocess.PIPE, text=True)
+        for study in studies
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    client, _, _ = open_store(tmp_path / "store", "same")
+    runs = runs_at(client, "study")
+    assert [run.info.status for run in runs] == ["FINISHED"] * 4
+    names = {experiment.experiment_id: experiment.name for experiment in client.search_experiments()}
+    assert sorted(names[run.info.experiment_id] for run in runs) == sorted(studies)
+
+
+assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"
