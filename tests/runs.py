@@ -26,6 +26,7 @@ TINY = (
     *("data.start=2023-01-01", "data.end=2023-02-20", "data.edge=0.3"),
     *("wfo=weekly", "wfo.train=2w", "wfo.windows=2"),
     *("features.lags=4", "model.hidden=4", "trainer.epochs=2", "trainer.lr=0.01", "trainer.device=cpu"),
+    *("trainer.chunk=16", "trainer.chunks=16", "trainer.warmup_bars=32"),
     *("backtest.threshold=0.52",),
 )
 """Seven weeks of bars with a strong signal; two windows of which each tests a week: enough for trades of every kind."""

@@ -33,12 +33,18 @@ KEYS = {
     "label=direction": "horizon",
     "label=triple_barrier": "barrier_atr max_hold atr_span",
     "model=gru": "hidden layers dropout",
+    "model=lstm": "hidden layers dropout",
+    "model=tcn": "hidden kernel dropout",
+    "model=transformer": "hidden layers heads dropout",
+    "model=mlp": "hidden layers dropout",
     "model=linear": "",
+    "model=boosting": "trees leaves lr min_leaf_rows dropped_features patience",
+    "model=ensemble": "seeds combine members",
     "wfo=monthly": "train validation test step windows expanding",
     "wfo=weekly": "train validation test step windows expanding",
     "wfo=expanding": "train validation test step windows expanding",
     "wfo=split": "test_start test_end",
-    "trainer=default": "epochs batch lr patience device precision",
+    "trainer=default": "sampling chunk chunks warmup_bars epochs batch lr patience device precision",
     "calibration=none": "",
     "calibration=platt": "",
     "calibration=temperature": "",
@@ -125,7 +131,7 @@ def test_values_stand_in_the_option_s_file_alone(option: str) -> None:
 
 @pytest.mark.parametrize(
     ("model", "label", "calibration", "features"),
-    list(product(("gru", "linear"), ("direction", "triple_barrier"), ("platt", "isotonic"), ("technical", "ohlcv"))),
+    list(product(("gru", "ensemble"), ("direction", "triple_barrier"), ("platt", "isotonic"), ("technical", "ohlcv"))),
 )
 def test_options_of_different_groups_go_together(model: str, label: str, calibration: str, features: str) -> None:
     experiment = composed_plainly(

@@ -340,6 +340,7 @@ def test_the_whole_sample_fires_where_its_windows_are_too_short_for_intervals() 
 def test_trivial_data_ends_suspicious(tmp_path: Path) -> None:
     """The story that the project began with: a perfect score on data anyone predicts, and somebody says so."""
     words = ("data=trivial", "data.start=2023-01-01", "data.end=2023-02-20", "model.hidden=8")
+    words += ("trainer.epochs=30", "trainer.patience=9")
     verdict = walk(tmp_path / "run", *words).summary["verdict"]
     assert verdict["outcome"] == "SUSPICIOUS"
     assert {"auc_too_high", "accuracy_too_high"} <= set(verdict["reasons"])

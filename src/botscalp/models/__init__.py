@@ -3,12 +3,12 @@
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from torch import nn
+    from botscalp.models.heads.causal import CausalHead
 
 
 class Model(Protocol):
     """An option of the model group."""
 
-    def head(self, *, n_features: int, lags: int) -> "nn.Module":
+    def head(self, *, n_features: int, lags: int) -> "CausalHead":
         """A fresh network whose forward maps [B, lags, n_features] to logits [B]."""
         ...

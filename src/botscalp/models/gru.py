@@ -1,4 +1,4 @@
-"""model=gru: a gated recurrent network that reads the sample bar by bar."""
+"""model=gru: a gated recurrent network that reads bar by bar."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from botscalp.types import Count, Fraction
 
 if TYPE_CHECKING:
-    from torch import nn
+    from botscalp.models.heads.causal import CausalHead
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,8 +20,12 @@ class GRU:
     dropout: Fraction
     """share of units dropped between layers and before the output"""
 
-    def head(self, *, n_features: int, lags: int) -> "nn.Module":
+    def head(self, *, n_features: int, lags: int) -> "CausalHead":
         """A fresh network, its weights drawn from torch's global generator."""
-        from botscalp.models.heads import RecurrentHead
+        from torch import nn
 
-        return RecurrentHead(n_features=n_features, hidden=self.hidden, layers=self.layers, dropout=self.dropout)
+        from botscalp.models.heads.recurrent import RecurrentHead
+
+        return RecurrentHead(
+            nn.GRU, n_features=n_features, hidden=self.hidden, layers=self.layers, dropout=self.dropout
+        )

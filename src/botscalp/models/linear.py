@@ -8,15 +8,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from torch import nn
+    from botscalp.models.heads.causal import CausalHead
 
 
 @dataclass(frozen=True, kw_only=True)
 class Linear:
     """Nothing to set: one weight for each feature, and an intercept."""
 
-    def head(self, *, n_features: int, lags: int) -> "nn.Module":
+    def head(self, *, n_features: int, lags: int) -> "CausalHead":
         """A fresh network, all weights zero."""
-        from botscalp.models.heads import LinearHead
+        from botscalp.models.heads.perceptron import LinearHead
 
         return LinearHead(n_features=n_features)

@@ -12,11 +12,12 @@ import numpy as np
 from botscalp.calibration import Calibrator, calibrator_from_dict
 from botscalp.errors import UserError
 from botscalp.features.feature_set import FeatureSet
-from botscalp.features.samples import predictable
+from botscalp.features.samples import Timeline, predictable
 from botscalp.features.scaler import Scaler
 from botscalp.models import Model
-from botscalp.options import build
+from botscalp.options import build, checked
 from botscalp.times import interval_name
+from botscalp.training.settings import TrainerSettings
 from botscalp.types import Bars, Float64, Int64
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class KeptModel:
     interval_ns: int
     features: FeatureSet
     model: Model
+    trainer: TrainerSettings
     weights: "dict[str, Tensor]"
     scaler: Scaler
     calibrator: Calibrator
@@ -70,6 +72,7 @@ class KeptModel:
                 interval_ns=record["interval_ns"],
                 features=build(record["features"], "features"),
                 model=build(record["model"], "model"),
+                trainer=checked(TrainerSettings, record["trainer"], "trainer"),
                 weights=load_file(folder / WEIGHTS),
                 scaler=Scaler.from_dict(record["scaler"]),
                 calibrator=calibrator_from_dict(record["calibrator"]),
@@ -85,7 +88,7 @@ class KeptModel:
         Raises:
             UserError: the bars' interval is not the one that the model learnt on.
         """
-        from botscalp.training.fit import predict_head
+        from botscalp.training.forecasters import forecaster_of
 
         if bars.interval_ns != self.interval_ns:
             raise UserError(
@@ -95,11 +98,19 @@ class KeptModel:
                 "give bars of that interval",
             )
         x_TF = self.scaler.scaled(self.features.compute(bars))
-        head = self.model.head(n_features=x_TF.shape[1], lags=self.features.lags)
+        forecaster = forecaster_of(
+            self.model,
+            n_features=x_TF.shape[1],
+            lags=self.features.lags,
+            settings=self.trainer,
+            device=device,
+            seed=0,
+        )
         try:
-            head.load_state_dict(self.weights)
+            forecaster.load(self.weights)
         except RuntimeError as error:
             raise UserError("run", RECORD, f"does not fit its weights: {error}", "name a run that is whole") from error
         rows = np.flatnonzero(predictable(bars, self.features.lags, self.features.lookback_bars))
-        p_raw = predict_head(head, x_NF=x_TF, rows=rows, lags=self.features.lags, device=device)
+        timeline = Timeline.of([bars], self.features.lookback_bars)
+        p_raw = forecaster.predict(x_NF=x_TF, timeline=timeline, rows=rows)
         return bars.open_time_ns[rows], p_raw, self.calibrator.calibrated(p_raw)

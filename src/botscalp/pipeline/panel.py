@@ -8,7 +8,7 @@ from botscalp.data.bars import market_digest
 from botscalp.errors import UserError
 from botscalp.features.causality import CUTS, check_causality
 from botscalp.features.feature_set import FeatureSet
-from botscalp.features.samples import predictable
+from botscalp.features.samples import Timeline, predictable
 from botscalp.labels import Label
 from botscalp.types import Bars, Bool, Float32, Int64
 from botscalp.windows import Range
@@ -27,6 +27,7 @@ class Panel:
     label_N: Float32
     """1 up, 0 down, NaN where there is no label"""
     predictable_N: Bool
+    timeline: Timeline
 
     @property
     def interval_ns(self) -> int:
@@ -119,4 +120,5 @@ def assembled(bars: tuple[Bars, ...], *, features: FeatureSet, label: Label) -> 
         x_NF=np.concatenate([features.compute(one) for one in bars]),
         label_N=np.concatenate([label.labels(one) for one in bars]),
         predictable_N=np.concatenate([predictable(one, features.lags, features.lookback_bars) for one in bars]),
+        timeline=Timeline.of(bars, features.lookback_bars),
     )

@@ -114,31 +114,25 @@ def fit_window(
     on_epoch: OnEpoch,
 ) -> FittedWindow:
     """Fit `model` on the window and predict its test range."""
-    import torch
-
-    from botscalp.training.fit import fit_head, predict_head
+    from botscalp.training.forecasters import forecaster_of
 
     train = panel.labelled_rows(window.train)
     stopping = panel.labelled_rows(window.stopping)
     scaler = Scaler.fitted(panel.x_NF[train])
     x_NF = scaler.scaled(panel.x_NF)
-    torch.manual_seed(seed)
-    head = model.head(n_features=x_NF.shape[1], lags=lags)
-    report = fit_head(
-        head,
+    forecaster = forecaster_of(model, n_features=x_NF.shape[1], lags=lags, settings=trainer, device=device, seed=seed)
+    report = forecaster.fit(
         x_NF=x_NF,
         label_N=panel.label_N,
+        timeline=panel.timeline,
         train_rows=train,
         stopping_rows=stopping,
-        lags=lags,
-        settings=trainer,
-        device=device,
         seed=seed,
         on_epoch=on_epoch,
     )
     started = time.perf_counter()
     rows = [panel.predictable_rows(part) for part in (_end_of_train(window), window.calibration, window.test)]
-    p_raw = [predict_head(head, x_NF=x_NF, rows=part, lags=lags, device=device) for part in rows]
+    p_raw = [forecaster.predict(x_NF=x_NF, timeline=panel.timeline, rows=part) for part in rows]
     label = panel.label_N[rows[1]]
     labelled = ~np.isnan(label)
     calibrator = calibration.fitted(p_raw[1][labelled], label[labelled])
@@ -149,7 +143,7 @@ def fit_window(
         for part, p in zip(rows, p_raw, strict=True)
     ]
     return FittedWindow(
-        weights={name: tensor.contiguous() for name, tensor in head.state_dict().items()},
+        weights=forecaster.weights(),
         scaler=scaler,
         calibrator=calibrator,
         train=forecasts[0],

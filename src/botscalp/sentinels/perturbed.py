@@ -9,6 +9,7 @@ from botscalp import indicators
 from botscalp.backtest import Backtest, Bracket
 from botscalp.backtest.records import TRADE
 from botscalp.data.corruption import CORRUPTIONS, Fork, corrupted
+from botscalp.features.samples import Timeline
 from botscalp.pipeline.market import Market
 from botscalp.pipeline.panel import Panel
 from botscalp.pipeline.predictions import ModelPredictions
@@ -132,7 +133,7 @@ def _changed_decisions(
 
 def _decided(pipeline: Pipeline, fit: FittedWindow, bracket: Bracket, forks: Sequence[Fork]) -> list[dict[str, bytes]]:
     """What was decided up to the last common bar, in both versions of each fork in turn; all are predicted in one go."""
-    from botscalp.training.fit import predict_head
+    from botscalp.training.forecasters import forecaster_of
 
     experiment = pipeline.experiment
     stretches = [(bars, one.last) for one in forks for bars in (one.bars, one.other)]
@@ -144,9 +145,17 @@ def _decided(pipeline: Pipeline, fit: FittedWindow, bracket: Bracket, forks: Seq
     x_NF = fit.scaler.scaled(np.concatenate([panel.x_NF for panel in panels]))
     first = np.cumsum([0, *(len(panel.x_NF) for panel in panels)])
     every_row = np.concatenate([begin + mine for begin, mine in zip(first[:-1], rows, strict=True)])
-    head = experiment.model.head(n_features=x_NF.shape[1], lags=experiment.features.lags)
-    head.load_state_dict(fit.weights)
-    p_raw = predict_head(head, x_NF=x_NF, rows=every_row, lags=experiment.features.lags, device="cpu")
+    forecaster = forecaster_of(
+        experiment.model,
+        n_features=x_NF.shape[1],
+        lags=experiment.features.lags,
+        settings=experiment.trainer,
+        device="cpu",
+        seed=0,
+    )
+    forecaster.load(fit.weights)
+    timeline = Timeline.of([bars for bars, _ in stretches], experiment.features.lookback_bars)
+    p_raw = forecaster.predict(x_NF=x_NF, timeline=timeline, rows=every_row)
     each_p = np.split(fit.calibrator.calibrated(p_raw), np.cumsum([len(mine) for mine in rows])[:-1])
     return [
         {"a probability": p[mine <= last].tobytes(), **_traded(experiment.backtest, bracket, bars, mine, p, last)}

@@ -16,9 +16,12 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping
 from torch import nn
+from torch.utils.data import DataLoader
 
 from botscalp.errors import UserError
-from botscalp.training.module import DirectionModule, RowBatches
+from botscalp.features.samples import Timeline
+from botscalp.training.chunks import Chunks, TrainingBatches, with_lags, with_warm_up
+from botscalp.training.module import DirectionModule, steps_of
 from botscalp.training.settings import Device, TrainerSettings
 from botscalp.types import Float32, Float64, Int64
 
@@ -26,7 +29,8 @@ logging.getLogger("pytorch_lightning").setLevel(logging.ERROR)
 warnings.filterwarnings("ignore", message=".*does not have many workers.*")  # row numbers need no workers
 warnings.filterwarnings("ignore", message=".*LeafSpec.*")  # Lightning's own use of a deprecated torch name
 
-PREDICT_BATCH = 1024
+STRETCH_BARS = 256
+"""bars asked for in a stretch, in prediction"""
 
 OnEpoch = Callable[[int, dict[str, float]], None]
 
@@ -67,6 +71,7 @@ def fit_head(
     *,
     x_NF: Float32,
     label_N: Float32,
+    timeline: Timeline,
     train_rows: Int64,
     stopping_rows: Int64,
     lags: int,
@@ -80,8 +85,8 @@ def fit_head(
     Args:
         x_NF: scaled features of all rows, N x F.
         label_N: labels of all rows; 0 or 1 at train_rows and stopping_rows.
-        train_rows, stopping_rows: rows at which a labelled sample ends.
-        seed: of the batch order and of dropout.
+        train_rows, stopping_rows: labelled rows, increasing.
+        seed: of chunks, their order, and dropout.
         on_epoch: called with the number of finished epochs and their metrics.
 
     Raises:
@@ -91,8 +96,16 @@ def fit_head(
     best = BestEpoch(report, on_epoch)
     torch.manual_seed(seed)
     torch.set_num_threads(1)
+    length, batch = (1, settings.batch) if settings.sampling == "samples" else (settings.chunk, settings.chunks)
+    stopping = prediction_chunks(stopping_rows, timeline, lags=lags, settings=settings)
     module = DirectionModule(
-        head, x_NF=torch.from_numpy(x_NF), label_N=torch.from_numpy(label_N), lags=lags, lr=settings.lr
+        head,
+        x_NF=torch.from_numpy(x_NF),
+        label_N=torch.from_numpy(label_N),
+        steps=lags - 1 + length,
+        stopping=stopping,
+        label_R=torch.from_numpy(label_N[stopping_rows]),
+        lr=settings.lr,
     )
     trainer = Trainer(
         accelerator="gpu" if device == "cuda" else "cpu",
@@ -110,8 +123,10 @@ def fit_head(
     started = time.perf_counter()
     trainer.fit(
         module,
-        train_dataloaders=RowBatches(torch.from_numpy(train_rows), batch=settings.batch, shuffle=seed),
-        val_dataloaders=RowBatches(torch.from_numpy(stopping_rows), batch=PREDICT_BATCH),
+        train_dataloaders=TrainingBatches(train_rows, lags=lags, length=length, batch=batch, seed=seed),
+        val_dataloaders=DataLoader(
+            torch.split(torch.from_numpy(stopping.first_C), _predicted_at_once(settings)), batch_size=None
+        ),
     )
     report.seconds = time.perf_counter() - started
     report.samples = len(train_rows) * len(report.history)
@@ -127,20 +142,50 @@ def fit_head(
     return report
 
 
-@torch.inference_mode()
-def predict_head(head: nn.Module, *, x_NF: Float32, rows: Int64, lags: int, device: Device) -> Float64:
-    """Probability of "up" for the samples that end at `rows`; float64 of shape (len(rows),).
+def prediction_chunks(rows_R: Int64, timeline: Timeline, *, lags: int, settings: TrainerSettings) -> Chunks:
+    """The chunks in which rows are predicted: as the head was trained, sample by sample or in stretches."""
+    if settings.sampling == "samples":
+        return with_lags(rows_R, lags=lags, length=1, first=1)
+    return with_warm_up(rows_R, timeline, warm_up=max(lags - 1, settings.warmup_bars), length=STRETCH_BARS)
 
-    Every batch is full, the last one by repeating a row: with one shape of arithmetic, a row's probability does not
+
+@torch.inference_mode()
+def predict_head(
+    head: nn.Module,
+    *,
+    x_NF: Float32,
+    timeline: Timeline,
+    rows: Int64,
+    lags: int,
+    settings: TrainerSettings,
+    device: Device,
+) -> Float64:
+    """Probability of "up" at `rows`, increasing; float64 of shape (len(rows),).
+
+    Every batch is full, the last one by repeating a chunk: with one shape of arithmetic, a row's probability does not
     depend, to the last bit, on which other rows are predicted with it.
     """
     if not len(rows):
         return np.empty(0)
     torch.set_num_threads(1)
-    padded = np.concatenate([rows, np.full(-len(rows) % PREDICT_BATCH, rows[-1])])
-    module = DirectionModule(head, x_NF=torch.from_numpy(x_NF), label_N=torch.empty(0), lags=lags, lr=1.0)
-    module.eval().to(device)
-    batches = RowBatches(torch.from_numpy(padded), batch=PREDICT_BATCH)
-    logits = [module(rows_B.to(device)).double().cpu() for rows_B in batches]
+    chunks = prediction_chunks(rows, timeline, lags=lags, settings=settings)
+    batch = _predicted_at_once(settings)
+    first_C = torch.from_numpy(
+        np.concatenate([chunks.first_C, np.full(-len(chunks.first_C) % batch, chunks.first_C[-1])])
+    )
+    head.eval().to(device)
+    x_NF_there = torch.from_numpy(x_NF).to(device)
+    logits = [
+        head(x_NF_there[steps_of(first_B.to(device), chunks.steps, len(x_NF))], last=chunks.last).double().cpu()
+        for first_B in torch.split(first_C, batch)
+    ]
     head.to("cpu")
-    return torch.cat(logits).sigmoid().numpy()[: len(rows)]
+    p_CK = torch.cat(
+        logits
+    ).sigmoid()  # whole vectors: the last few values of an array go another way, to other last bits
+    return p_CK[chunks.chunk_R, chunks.step_R].numpy()
+
+
+def _predicted_at_once(settings: TrainerSettings) -> int:
+    """Chunks of a batch."""
+    return 1024 if settings.sampling == "samples" else 16

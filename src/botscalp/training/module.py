@@ -1,80 +1,81 @@
-"""The LightningModule around a head, and the batches it is fed.
+"""The LightningModule around a head.
 
-The features of all rows stay on the device as one matrix; a batch is a vector of row numbers, and a
-sample is gathered there. No sample is ever built in Python.
+The features of all rows stay on the device as one matrix; a batch says where its chunks begin, and they are gathered
+there. No sample is ever built in Python, and within an epoch nothing waits for the device.
 
-Shapes: N rows of all symbols, B batch, L lags (oldest bar first), F features.
+Shapes: N rows of all symbols, B batch, S steps (oldest bar first), K last steps, R rows that are asked for, F features.
 """
-
-from collections.abc import Iterator
 
 import torch
 from pytorch_lightning import LightningModule
 from torch import Tensor, nn
-from torchmetrics.classification import BinaryAUROC
+from torch.nn.functional import binary_cross_entropy_with_logits as cross_entropy
+from torchmetrics.functional.classification import binary_auroc
+
+from botscalp.training.chunks import Chunks
 
 
-class RowBatches:
-    """Row numbers in batches of `batch`, in a new order each time where `shuffle` is set (a seed)."""
-
-    def __init__(self, rows_N: Tensor, *, batch: int, shuffle: int | None = None) -> None:
-        self.rows_N = rows_N
-        self.batch = batch
-        self.generator = None if shuffle is None else torch.Generator().manual_seed(shuffle)
-
-    def __len__(self) -> int:
-        return -(-len(self.rows_N) // self.batch)
-
-    def __iter__(self) -> Iterator[Tensor]:
-        rows_N = self.rows_N
-        if self.generator is not None:
-            rows_N = rows_N[torch.randperm(len(rows_N), generator=self.generator)]
-        yield from torch.split(rows_N, self.batch)
+def steps_of(first_B: Tensor, steps: int, rows: int) -> Tensor:
+    """Row of each step of the chunks, shape (B, steps); past the last of all `rows` it is the last."""
+    return (first_B[:, None] + torch.arange(steps, device=first_B.device)).clamp_(max=rows - 1)
 
 
 class DirectionModule(LightningModule):
-    """Binary cross-entropy on the direction of labelled rows.
+    """Binary cross-entropy on the direction of the rows that are asked for.
 
     Args:
-        head: maps [B, L, F] to logits [B].
+        head: maps [B, S, F] to logits [B, K] of the last K steps.
         x_NF: scaled features, float32.
-        label_N: 0 or 1 where labelled, float32; other rows are never asked for.
-        lags: L; a sample ends at its row and begins L - 1 rows before.
+        label_N: 0 or 1 at rows that are asked for, float32.
+        steps: S of the training chunks.
+        stopping: chunks whose loss says when to stop.
+        label_R: labels of their rows.
         lr: learning rate of Adam.
     """
 
     x_NF: Tensor
     label_N: Tensor
-    offsets_L: Tensor
 
-    def __init__(self, head: nn.Module, *, x_NF: Tensor, label_N: Tensor, lags: int, lr: float) -> None:
+    def __init__(
+        self,
+        head: nn.Module,
+        *,
+        x_NF: Tensor,
+        label_N: Tensor,
+        steps: int,
+        stopping: Chunks,
+        label_R: Tensor,
+        lr: float,
+    ) -> None:
         super().__init__()
         self.head = head
-        self.lr = lr
+        self.steps, self.stopping, self.label_R, self.lr = steps, stopping, label_R, lr
         self.register_buffer("x_NF", x_NF, persistent=False)
         self.register_buffer("label_N", label_N, persistent=False)
-        self.register_buffer("offsets_L", torch.arange(1 - lags, 1), persistent=False)
-        self.loss = nn.BCEWithLogitsLoss()
-        self.val_auc = BinaryAUROC()
+        self.losses: list[Tensor] = []
+        self.logits: list[Tensor] = []
 
-    def forward(self, rows_B: Tensor) -> Tensor:
-        """Logits [B] of the samples that end at these rows."""
-        logit_B: Tensor = self.head(self.x_NF[rows_B[:, None] + self.offsets_L])
-        return logit_B
-
-    def training_step(self, rows_B: Tensor, _: int) -> Tensor:
-        loss: Tensor = self.loss(self(rows_B), self.label_N[rows_B])
-        self.log("train/loss", loss, on_step=False, on_epoch=True, batch_size=len(rows_B))
+    def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
+        first_B, asked_BK = batch
+        row_BS = steps_of(first_B, self.steps, len(self.x_NF))
+        label_BK = self.label_N[row_BS[:, -asked_BK.shape[1] :]].where(asked_BK, 0.0)
+        logit_BK = self.head(self.x_NF[row_BS], last=asked_BK.shape[1])
+        losses_BK = cross_entropy(logit_BK, label_BK, reduction="none").where(asked_BK, 0.0)
+        loss: Tensor = losses_BK.sum() / asked_BK.sum()
+        self.losses.append(loss.detach())
         return loss
 
-    def validation_step(self, rows_B: Tensor, _: int) -> None:
-        logit_B = self(rows_B).float()
-        self.val_auc.update(logit_B.sigmoid(), self.label_N[rows_B].long())
-        self.log("val/loss", self.loss(logit_B, self.label_N[rows_B]), batch_size=len(rows_B))
+    def validation_step(self, first_B: Tensor, _: int) -> None:
+        row_BS = steps_of(first_B, self.stopping.steps, len(self.x_NF))
+        self.logits.append(self.head(self.x_NF[row_BS], last=self.stopping.last).float())
 
     def on_validation_epoch_end(self) -> None:
-        self.log("val/auc", self.val_auc.compute())
-        self.val_auc.reset()
+        logit_R = torch.cat(self.logits)[self.stopping.chunk_R, self.stopping.step_R].cpu()
+        self.log("train/loss", torch.stack(self.losses).mean())
+        self.losses.clear()
+        self.logits.clear()
+        self.log("val/loss", cross_entropy(logit_R, self.label_R))
+        self.log("val/auc", binary_auroc(logit_R.sigmoid(), self.label_R.long()))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         return torch.optim.Adam(self.parameters(), lr=self.lr)

@@ -13,6 +13,14 @@ Device = Literal["cpu", "cuda"]
 class TrainerSettings:
     """What a user sets about the fit of one window."""
 
+    sampling: Literal["samples", "sequences"]
+    """samples: the lags of each bar by themselves. sequences: stretches of bars, each read once"""
+    chunk: Count
+    """bars of a stretch with a loss"""
+    chunks: Count
+    """stretches an optimiser step"""
+    warmup_bars: Count
+    """bars that a state is warmed up over before its logits are asked for, in prediction"""
     epochs: Count
     """passes over the training range, at most"""
     batch: Count
@@ -40,5 +48,16 @@ class TrainerSettings:
         return "cuda" if available and self.device != "cpu" else "cpu"
 
 
-BASELINE = TrainerSettings(epochs=5, batch=512, lr=1e-3, patience=2, device="auto", precision=32)
-"""How the linear baseline is fitted beside every model: the same in every run, so that no setting weakens it."""
+BASELINE = TrainerSettings(
+    sampling="sequences",
+    chunk=64,
+    chunks=16,
+    warmup_bars=64,
+    epochs=5,
+    batch=512,
+    lr=1e-3,
+    patience=2,
+    device="auto",
+    precision=32,
+)
+"""how the linear baseline is fitted beside every model"""
