@@ -77,6 +77,21 @@ def with_warm_up(rows_R: Int64, timeline: Timeline, *, warm_up: int, length: int
     )
 
 
+@dataclass(frozen=True)
+class StoppingBatches:
+    """First rows of chunks in their order, so many at a time."""
+
+    first_C: Tensor
+    batch: int
+
+    def __len__(self) -> int:
+        return -(-len(self.first_C) // self.batch)
+
+    def __iter__(self) -> Iterator[Tensor]:
+        """First rows [B]."""
+        yield from torch.split(self.first_C, self.batch)
+
+
 class TrainingBatches:
     """Each row once an epoch, in chunks that begin elsewhere and come in another order each time.
 

@@ -16,11 +16,10 @@ import torch
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.callbacks import EarlyStopping
 from torch import nn
-from torch.utils.data import DataLoader
 
 from botscalp.errors import UserError
 from botscalp.features.samples import Timeline
-from botscalp.training.chunks import Chunks, TrainingBatches, with_lags, with_warm_up
+from botscalp.training.chunks import Chunks, StoppingBatches, TrainingBatches, with_lags, with_warm_up
 from botscalp.training.module import DirectionModule, steps_of
 from botscalp.training.settings import Device, TrainerSettings
 from botscalp.types import Float32, Float64, Int64
@@ -124,9 +123,7 @@ def fit_head(
     trainer.fit(
         module,
         train_dataloaders=TrainingBatches(train_rows, lags=lags, length=length, batch=batch, seed=seed),
-        val_dataloaders=DataLoader(
-            torch.split(torch.from_numpy(stopping.first_C), _predicted_at_once(settings)), batch_size=None
-        ),
+        val_dataloaders=StoppingBatches(torch.from_numpy(stopping.first_C), _predicted_at_once(settings)),
     )
     report.seconds = time.perf_counter() - started
     report.samples = len(train_rows) * len(report.history)
