@@ -65,6 +65,9 @@ lint: $(DEV) ## style, types, and which module may import which
 bench: $(BENCH) $(NAUTILUS) ## measure against the machine and against other engines, and write docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 
+gallery: $(DEV) ## train on real bars and photograph the pages anew, for docs/images/
+	$(BIN)/python tests/browser/gallery.py
+
 lock: ## write the lock files anew from pyproject.toml
 	rm -rf .lock && $(PYTHON) -m venv .lock
 	.lock/bin/pip install --quiet "setuptools>=80" . && $(MAKE) --no-print-directory freeze > requirements.lock
@@ -81,4 +84,4 @@ clean: ## remove what can be made again; never mlruns/
 	rm -rf .venv build dist screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: help run ui test browser test-all lint bench lock freeze clean
+.PHONY: gallery help run ui test browser test-all lint bench lock freeze clean

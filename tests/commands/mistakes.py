@@ -8,7 +8,7 @@ FILE = "data=file wfo=weekly wfo.train=2w features.lags=4 tracking=none"
 MISTAKES: list[tuple[str, tuple[str, ...]]] = [
     # an option that does not exist
     ("model=gru2", ("model=gru2", "did you mean gru?", "linear")),
-    ("model=transformer", ("model=transformer", "valid: gru, linear")),
+    ("model=forest", ("model=forest", "valid: boosting, ensemble, gru, linear")),
     ("data=simulate", ("data=simulate", "did you mean simulated?")),
     ("wfo=montly", ("wfo=montly", "did you mean monthly?")),
     ("calibration=plat", ("calibration=plat", "did you mean platt?")),

@@ -74,7 +74,7 @@ def test_help_and_config_are_answered_without_the_heavy_imports(flags: tuple[str
     assert "hydra" in imported and not imported & heavy
     assert list(tmp_path.iterdir()) == [], "asking leaves nothing behind"
     if "--help" in flags:
-        assert "python -m botscalp.train" in done.stdout and "model: gru, linear" in done.stdout
+        assert "python -m botscalp.train" in done.stdout and "model: boosting, ensemble, gru" in done.stdout
         assert "Exit codes" in done.stdout
     else:
         assert "trainer:" in done.stdout and "epochs: 5" in done.stdout

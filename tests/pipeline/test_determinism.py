@@ -50,7 +50,16 @@ def test_windows_run_in_the_state_another_fit_left(run: Run, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    "override", ["seed=1", "trainer.lr=0.02", "model.hidden=5", "model.dropout=0.1", "trainer.batch=500"]
+    "override",
+    [
+        "seed=1",
+        "trainer.lr=0.02",
+        "model.hidden=5",
+        "model.dropout=0.1",
+        "trainer.chunks=15",
+        "trainer.chunk=17",
+        "trainer.sampling=samples",
+    ],
 )
 def test_what_should_change_predictions_changes_every_day(run: Run, override: str, tmp_path: Path) -> None:
     # The market stays: only the model's side differs.

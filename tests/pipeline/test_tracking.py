@@ -195,11 +195,13 @@ def test_the_run_folder_and_a_table_of_windows_are_the_artifacts(parent: "Mlflow
     assert [name for name in ours if ours[name] != theirs[name]] == []
     assert json.loads(parent.data.tags["mlflow.loggedArtifacts"]) == [{"path": "tables/windows.json", "type": "table"}]
     rows = [dict(zip(table["columns"], row, strict=True)) for row in table["data"]]
-    assert table["columns"][:2] == ["test", "mean_net_bps"], "tables are set side by side by the first, on the second"
-    assert [row["test"] for row in rows] == ["2023-02-06 .. 2023-02-13", "2023-02-13 .. 2023-02-20"]
+    assert table["columns"][:2] == ["test_start", "mean_net_bps"], (
+        "tables are set side by side by the first, on the second"
+    )
+    assert [row["test_start"] for row in rows] == ["2023-02-06", "2023-02-13"]
     for row, window in zip(rows, finished.summary["windows"], strict=True):
         assert row["trades"] == window["trades"]
-        assert row["auc"].startswith(f"{window['metrics']['auc']:.4f}")
+        assert row["auc"].startswith(f"{window['metrics']['auc']:.3f} [")
 
 
 def test_a_study_s_runs_lie_beside_each_other(tmp_path: Path) -> None:

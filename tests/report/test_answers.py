@@ -292,6 +292,9 @@ class Figures:
 
     def _rule(self, name: str, value: float, half_width: float | None) -> dict[str, Any]:
         """A rule that follows from its figure, or is set aside."""
+        if name == "enough_trades":
+            result = "overridden" if name in self.aside else "pass" if self.trades >= 600 else "undecided"
+            return a_rule(name, result, float(self.trades), threshold=600.0)
         low, high = ends((value, half_width)) or (None, None)
         result = "undecided" if low is None or high is None or low <= 0 <= high else "pass" if low > 0 else "fail"
         if name == "mean_net_bps" and not self.trades:

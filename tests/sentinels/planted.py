@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 from scipy.signal import filtfilt
 
 from botscalp.backtest import Backtest
@@ -23,6 +22,7 @@ from botscalp.pipeline import window as pipeline_window
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.window import FittedWindow
 from botscalp.times import DAY_NS
+from botscalp.training import fit as training_fit
 from botscalp.training import module
 from botscalp.types import Bars, Bool, Float32
 from botscalp.windows import Range, WalkForward, Window
@@ -221,14 +221,11 @@ def test_as_validation(panel: Any, fitted: FittedWindow) -> FittedWindow:
 
 
 def samples_one_bar_late(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A sample holds the bars up to t + 1."""
-
-    def forward(self: Any, rows_B: torch.Tensor) -> torch.Tensor:
-        rows_BL = (rows_B[:, None] + self.offsets_L + 1).clamp(max=len(self.x_NF) - 1)
-        logit_B: torch.Tensor = self.head(self.x_NF[rows_BL])
-        return logit_B
-
-    monkeypatch.setattr(module.DirectionModule, "forward", forward)
+    """A sample, or a stretch of bars, is read one bar late: its last bar is t + 1."""
+    honest = module.steps_of
+    late = lambda first_B, steps, rows: honest(first_B + 1, steps, rows)  # noqa: E731
+    monkeypatch.setattr(module, "steps_of", late)
+    monkeypatch.setattr(training_fit, "steps_of", late)
 
 
 def dropped_before_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,6 +307,11 @@ def at_any_probability(experiment: Experiment) -> Experiment:
     return replace(experiment, backtest=replace(experiment.backtest, threshold=0.5))
 
 
+def at_every_bar(experiment: Experiment) -> Experiment:
+    """Signals at nearly every bar, so that few points suffice to see one that knows too much."""
+    return replace(experiment, backtest=replace(experiment.backtest, threshold=0.5, max_hold=1))
+
+
 FEATURES, LABELS = "future_perturbation_features", "future_perturbation_labels"
 FIT, DECISIONS, PREFIX = "future_perturbation_fit", "future_perturbation_decisions", "prefix_invariance"
 
@@ -333,7 +335,7 @@ LEAKS = [
     Leak("training through the test", FIT, patch=refitted(through_the_test)),
     Leak("threshold chosen on test", FIT, chosen_on_validation, patch=after_fit(test_as_validation)),
     Leak("samples that hold bar t + 1", DECISIONS, patch=samples_one_bar_late),
-    Leak("signals that wait for the next probability", DECISIONS, patch=waits_for_the_next),
+    Leak("signals that wait for the next probability", DECISIONS, at_every_bar, patch=waits_for_the_next),
     Leak("ATR of the next bar", DECISIONS, patch=early_atr),
     Leak("signals that know the way", DECISIONS, at_any_probability, patch=knows_the_way),
     Leak("fills at the signal's own close", "fills_after_signal", patch=filled_at_the_signal),

@@ -33,14 +33,16 @@ def tracked_result(summary: Mapping[str, Any], tags: Mapping[str, str]) -> Track
 
 
 def _row(window: Mapping[str, Any]) -> dict[str, Any]:
-    """A window as a person reads it; MLflow sets tables of several runs side by side, by their first column and on the second."""
+    """A window as a person reads it, in cells of MLflow's width.
+
+    MLflow sets tables of several runs side by side, by their first column and on the second.
+    """
     metrics, intervals = window["metrics"], window["intervals"]
-    start, end = window["test"]
     return {
-        "test": f"{start[:10]} .. {end[:10]}",
+        "test_start": window["test"][0][:10],
         "mean_net_bps": figure(window["mean_net_bps"], intervals["mean_net_bps"], "+.2f"),
-        "auc": figure(metrics["auc"], intervals["auc"], ".4f"),
-        "brier_skill": figure(metrics["brier_skill"], intervals["brier_skill"], "+.5f"),
+        "auc": figure(metrics["auc"], intervals["auc"], ".3f"),
+        "brier_skill": number(metrics["brier_skill"], "+.5f"),
         "ece": number(metrics["ece"], ".4f"),
         "trades": window["trades"],
         "rows": metrics["n"],
