@@ -1,4 +1,4 @@
-"""`make bench`: measure, print, and write docs/benchmarks.md. `python -m tests.bench backtest` runs a part: backtest, features."""
+"""`make bench`: measure, print, and write docs/benchmarks.md. `python -m tests.bench backtest` runs a part: backtest, features, training."""
 
 import os
 import platform
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import event_engines, features, single, start_up, sweeps
+from tests.bench import event_engines, features, single, start_up, sweeps, training
 from tests.bench.environment import ROOT, version_of
 from tests.bench.timing import Line, markdown
 
@@ -46,7 +46,8 @@ PARTS: dict[str, list[Section]] = {
         ("Memory", None, sweeps.memory),
         ("Start-up", None, start_up.start_up),
     ],
-    "features": [("Features and training", None, features.lines)],
+    "features": [("Features", None, features.lines)],
+    "training": [("Training, GRU 64 on BTCUSDT 5m", None, training.lines)],
 }
 
 

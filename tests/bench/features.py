@@ -1,4 +1,4 @@
-"""Features against TA-Lib and the memory they fill, and training through Lightning."""
+"""Features against TA-Lib and the memory they fill."""
 
 from collections.abc import Iterator
 
@@ -37,29 +37,3 @@ def lines() -> Iterator[Line]:
         other=ns(empty, n),
         ratio=compute / empty,
     )
-    yield train(values)
-
-
-def train(values: dict[str, dict[str, object]]) -> Line:
-    """Samples a second through Lightning, on noise of the default shape."""
-    import torch
-
-    from botscalp.training.fit import fit_head
-
-    model, trainer = build(values["model"], "model"), build({**values["trainer"], "epochs": 1}, "trainer")
-    rng = np.random.default_rng(0)
-    x_NF, label_N = rng.standard_normal((30_000, 21)).astype(np.float32), rng.integers(0, 2, 30_000).astype(np.float32)
-    torch.manual_seed(0)
-    report = fit_head(
-        model.head(n_features=21, lags=20),
-        x_NF=x_NF,
-        label_N=label_N,
-        train_rows=np.arange(20, 25_000),
-        stopping_rows=np.arange(25_000, 29_000),
-        lags=20,
-        settings=trainer,
-        device=trainer.resolved_device(),
-        seed=0,
-    )
-    speed = f"{report.samples / report.seconds:,.0f} samples/s"
-    return Line(claim="gru 64, 20 lags, 21 features, one epoch, wall", ours=speed)

@@ -21,7 +21,7 @@ from served import served  # noqa: E402
 IMAGES = ROOT / "docs" / "images"
 STORE = ROOT / "gallery-runs"
 STUDY = "btc_2024_gallery"
-SWEEP = ("experiment=btc_2024", f"study={STUDY}", "model=gru,linear", "label.horizon=3,6")
+SWEEP = ("experiment=btc_2024", f"study={STUDY}", "model=gru,lstm", "label.horizon=3,6")
 SHOWN = "gru-h3"
 FIGURES = ("equity", "windows", "reliability", "threshold_costs", "exits", "regimes")
 COLOURS = 96
