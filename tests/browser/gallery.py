@@ -19,12 +19,13 @@ from opened import chromium, opened  # noqa: E402
 from served import served  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
-STORE = ROOT / "gallery-runs"
+STORE = Path("gallery-runs")
+"""relative to the project, or pictures would show where that lies"""
 STUDY = "btc_2024_gallery"
 SWEEP = ("experiment=btc_2024", f"study={STUDY}", "model=gru,lstm", "label.horizon=3,6")
 SHOWN = "gru-h3"
-FIGURES = ("equity", "windows", "reliability", "threshold_costs", "exits", "regimes")
-COLOURS = 96
+FIGURES = ("equity", "windows", "reliability", "threshold-costs", "exits", "regimes")
+COLOURS = 128
 WAIT_MS = 5_000
 """MLflow draws its charts when it likes"""
 NO_ASSISTANT = """try {
@@ -35,6 +36,7 @@ NO_ASSISTANT = """try {
 
 def main() -> None:
     """All of it."""
+    os.chdir(ROOT)
     IMAGES.mkdir(exist_ok=True)
     runs = finished_runs() or trained()
     comparison = STORE / "comparison"
@@ -53,12 +55,12 @@ def finished_runs() -> list[Path]:
 
 def trained() -> list[Path]:
     bars = Path(os.environ.get("BOTSCALP_DATA", ROOT.parent / "shared" / "data")) / "binance-spot-BTCUSDT-5m.parquet"
-    command("train", "-m", *SWEEP, f"data.path={os.path.relpath(bars, ROOT)}", f"store={STORE.name}")
+    command("train", "-m", *SWEEP, f"data.path={os.path.relpath(bars, ROOT)}", f"store={STORE}")
     return finished_runs()
 
 
 def command(name: str, *words: str) -> None:
-    subprocess.run([sys.executable, "-m", f"botscalp.{name}", *words], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-m", f"botscalp.{name}", *words], check=True)
 
 
 def photograph_pages(browser: Browser, report: Path, compare: Path) -> None:
@@ -69,7 +71,7 @@ def photograph_pages(browser: Browser, report: Path, compare: Path) -> None:
         ("report-phone", report, {"phone": True}),
         ("compare", compare, {}),
     ):
-        shot = opened(browser, page.as_uri(), **how).page
+        shot = opened(browser, page.resolve().as_uri(), **how).page
         picture(shot, name, height=844 if name.endswith("phone") else 1_350)
 
 
