@@ -19,8 +19,9 @@ from opened import chromium, opened  # noqa: E402
 from served import served  # noqa: E402
 
 IMAGES = ROOT / "docs" / "images"
-STORE = Path("gallery-runs")
-"""relative to the project, or pictures would show where that lies"""
+WORKPLACE = ROOT / "gallery-runs"
+STORE = Path("mlruns")
+"""the default, there: another one's path would be in the pictures"""
 STUDY = "btc_2024_gallery"
 SWEEP = ("experiment=btc_2024", f"study={STUDY}", "model=gru,lstm", "label.horizon=3,6")
 SHOWN = "gru-h3"
@@ -36,11 +37,12 @@ NO_ASSISTANT = """try {
 
 def main() -> None:
     """All of it."""
-    os.chdir(ROOT)
+    WORKPLACE.mkdir(exist_ok=True)
+    os.chdir(WORKPLACE)
     IMAGES.mkdir(exist_ok=True)
     runs = finished_runs() or trained()
     comparison = STORE / "comparison"
-    command("compare", f"study={STUDY}", f"store={STORE}", f"out={comparison}")
+    command("compare", f"study={STUDY}", f"out={comparison}")
     shown = next(run for run in runs if json.loads((run / "summary.json").read_text())["title"] == SHOWN)
     for name in FIGURES:
         small(shown / "figures" / f"{name}.png", f"figure-{name}")
@@ -55,7 +57,7 @@ def finished_runs() -> list[Path]:
 
 def trained() -> list[Path]:
     bars = Path(os.environ.get("BOTSCALP_DATA", ROOT.parent / "shared" / "data")) / "binance-spot-BTCUSDT-5m.parquet"
-    command("train", "-m", *SWEEP, f"data.path={os.path.relpath(bars, ROOT)}", f"store={STORE}")
+    command("train", "-m", *SWEEP, f"data.path={os.path.relpath(bars)}")
     return finished_runs()
 
 
