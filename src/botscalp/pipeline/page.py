@@ -17,9 +17,8 @@ def write_page(folder: Path, summary: Mapping[str, Any], material: Callable[[], 
     where it happened, and the run goes on without the page.
     """
     try:
-        from botscalp.report.run_page import (
-            write_report,
-        )  # brings matplotlib, which a run without the page does without
+        # Here, for it brings matplotlib, which a run without the page does without.
+        from botscalp.report.run_page import write_report
 
         write_report(folder, summary, material())
     except Exception:
