@@ -110,7 +110,7 @@ def test_a_job_that_raises_or_loses_its_worker_costs_itself_alone(nodes: Cluster
 @pytest.mark.slow
 def test_a_job_of_a_lost_node_goes_on_where_it_stopped(nodes: Cluster, tmp_path: Path) -> None:
     tiny = [word for word in TINY if not word.startswith(("trainer.epochs", "wfo.windows"))]
-    long = [*tiny, "trainer.epochs=100", "trainer.patience=100", "wfo.windows=4"]
+    long = [*tiny, "trainer.sampling=samples", "trainer.epochs=100", "trainer.patience=100", "wfo.windows=4"]
     out = tmp_path / "out"
     with running(
         "-m", "hydra/launcher=ray", *ALONE, *long, "seed=1,2", "resume=true", cluster=nodes, out=out
