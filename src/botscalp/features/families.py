@@ -5,7 +5,8 @@ nothing depends on the price level or on the lot. And every column is finite on 
 measured in a spread of zero is zero.
 
 To add a family, write one function from its spans to a `Family` here, list it in `FAMILIES`, and give `FeatureSet` the
-field of the same name.
+field of the same name. Those here are computed in one compiled pass; `botscalp.indicators` has the same formulas an
+array at a time, for families of your own.
 """
 
 import math
@@ -13,21 +14,29 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
-from botscalp import indicators
+from botscalp.features.average_kernel import GAIN, LOSS, PRICE, TRUE_RANGE
+from botscalp.features.fill_kernel import (
+    BAND,
+    BAND_WIDTH,
+    BURST,
+    DISTANCE,
+    MACD,
+    MACD_HISTOGRAM,
+    RANGE,
+    RETURN,
+    STRENGTH,
+    TAKER_FLOW,
+    VOLATILITY,
+    VWAP,
+)
+from botscalp.features.table import ATR_SPAN, Table
+from botscalp.features.window_kernel import FLOW, SQUARE, VALUE, VOLUME
 from botscalp.types import Bars, Float64
 
 Spans = tuple[int, ...]
 
 SEED_WEIGHT = 1e-6
 """an average with infinite memory counts as warm once its seed weighs less than this"""
-
-ATR_SPAN = 14
-"""the ATR in whose units distances are measured, which is also the backtest's"""
-
-LEAST_ATR = 1e-6
-"""of the close (0.01 bp): the unit shrinks no further on a market that stands still"""
 
 
 @dataclass(frozen=True)
@@ -40,15 +49,20 @@ class Feature:
 
 @dataclass(frozen=True)
 class Family:
-    """Columns that are computed together.
+    """Columns that are computed together, in one of two ways.
 
     `columns` gives one array of shape (T,) per feature, in the order of `features`: row t from bars up to t, finite
-    from the feature's lookback on. `needs` names the optional columns of Bars that it reads.
+    from the feature's lookback on. `compiled` names the same to the compiled pass instead. `needs` names the optional
+    columns of Bars that are read.
     """
 
     features: tuple[Feature, ...]
-    columns: Callable[[Bars], Iterator[Float64]]
+    columns: Callable[[Bars], Iterator[Float64]] | None = None
     needs: tuple[str, ...] = ()
+    compiled: Callable[[Table], None] | None = None
+
+    def __post_init__(self) -> None:
+        assert (self.columns is None) != (self.compiled is None)
 
 
 def ema_lookback(span: int) -> int:
@@ -68,119 +82,116 @@ def _seed_bars(weight: float) -> int:
 def returns(spans: Spans) -> Family:
     """Log returns over the last `span` bars."""
 
-    def columns(bars: Bars) -> Iterator[Float64]:
+    def columns(table: Table) -> None:
         for span in spans:
-            yield indicators.log_return(bars.close, span)
+            table.add(RETURN, span)
 
-    return Family(tuple(Feature(f"return_{span}", span) for span in spans), columns)
+    return Family(tuple(Feature(f"return_{span}", span) for span in spans), compiled=columns)
 
 
 def rsi(spans: Spans) -> Family:
-    """RSI, brought from 0 .. 100 to -1 .. 1."""
+    """RSI, brought from 0 .. 100 to -1 .. 1; 0 where nothing has moved."""
 
-    def columns(bars: Bars) -> Iterator[Float64]:
+    def columns(table: Table) -> None:
         for span in spans:
-            yield indicators.rsi(bars.close, span) / 50 - 1
+            table.add(STRENGTH, table.wilder(GAIN, span), table.wilder(LOSS, span))
 
-    return Family(tuple(Feature(f"rsi_{span}", wilder_lookback(span)) for span in spans), columns)
+    return Family(tuple(Feature(f"rsi_{span}", wilder_lookback(span)) for span in spans), compiled=columns)
 
 
 def ema(spans: Spans) -> Family:
-    """The close's distance above its EMA, in ATRs."""
+    """The close's distance above its EMA, in ATRs; the EMA is seeded with the mean of its first `span` rows."""
 
-    def columns(bars: Bars) -> Iterator[Float64]:
-        unit = _atr_unit(bars)
+    def columns(table: Table) -> None:
         for span in spans:
-            yield (bars.close - indicators.ema(bars.close, span)) / unit
+            table.add_in_atr(DISTANCE, table.average(PRICE, 0, span, 2 / (span + 1)))
 
     lookback = wilder_lookback(ATR_SPAN)
-    return Family(tuple(Feature(f"ema_{span}", max(ema_lookback(span), lookback)) for span in spans), columns)
+    features = tuple(Feature(f"ema_{span}", max(ema_lookback(span), lookback)) for span in spans)
+    return Family(features, compiled=columns)
 
 
 def macd(spans: tuple[tuple[int, int, int], ...]) -> Family:
-    """MACD line and histogram, in ATRs, of each (fast, slow, signal)."""
+    """MACD line and histogram, in ATRs, of each (fast, slow, signal); both seeds end at row slow - 1, as TA-Lib's do."""
 
-    def columns(bars: Bars) -> Iterator[Float64]:
-        unit = _atr_unit(bars)
+    def columns(table: Table) -> None:
         for fast, slow, signal in spans:
-            line, _, histogram = indicators.macd(bars.close, fast, slow, signal)
-            yield line / unit
-            yield histogram / unit
+            fast_ema = table.average(PRICE, slow - fast, slow, 2 / (fast + 1))
+            slow_ema = table.average(PRICE, 0, slow, 2 / (slow + 1))
+            line = table.line(fast_ema, slow_ema, slow - 1, signal)
+            table.add_in_atr(MACD, line)
+            table.add_in_atr(MACD_HISTOGRAM, line)
 
     features = []
     for fast, slow, signal in spans:
         lookback = max(ema_lookback(slow) + ema_lookback(signal), wilder_lookback(ATR_SPAN))
         features += [Feature(f"{name}_{fast}_{slow}_{signal}", lookback) for name in ("macd", "macd_histogram")]
-    return Family(tuple(features), columns)
+    return Family(tuple(features), compiled=columns)
 
 
 def atr(spans: Spans) -> Family:
     """ATR as a fraction of the close."""
 
-    def columns(bars: Bars) -> Iterator[Float64]:
+    def columns(table: Table) -> None:
         for span in spans:
-            yield indicators.atr(bars, span) / bars.close
+            table.add(RANGE, table.wilder(TRUE_RANGE, span))
 
-    return Family(tuple(Feature(f"atr_{span}", wilder_lookback(span)) for span in spans), columns)
+    return Family(tuple(Feature(f"atr_{span}", wilder_lookback(span)) for span in spans), compiled=columns)
 
 
 def bollinger(spans: Spans) -> Family:
     """The close's distance above the middle band in standard deviations, and one deviation as a share of the mean."""
 
-    def columns(bars: Bars) -> Iterator[Float64]:
+    def columns(table: Table) -> None:
         for span in spans:
-            mean, sd = indicators.rolling_mean_sd(bars.close, span)
-            yield _share(bars.close - mean, sd)
-            yield sd / mean
+            table.add(BAND, table.moment(span))
+            table.add(BAND_WIDTH, table.moment(span))
 
     names = [name for span in spans for name in (f"bollinger_{span}", f"bollinger_width_{span}")]
     lookbacks = [span - 1 for span in spans for _ in range(2)]
-    return Family(tuple(map(Feature, names, lookbacks)), columns)
+    return Family(tuple(map(Feature, names, lookbacks)), compiled=columns)
 
 
 def vwap(spans: Spans) -> Family:
-    """The close's distance above the VWAP, in ATRs."""
+    """The close's distance above the VWAP of typical prices, in ATRs; 0 where nothing was traded."""
 
-    def columns(bars: Bars) -> Iterator[Float64]:
-        unit = _atr_unit(bars)
+    def columns(table: Table) -> None:
         for span in spans:
-            yield (bars.close - indicators.vwap(bars.high, bars.low, bars.close, bars.volume, span)) / unit
+            table.add_in_atr(VWAP, table.window(VALUE, span), table.window(VOLUME, span))
 
     lookback = wilder_lookback(ATR_SPAN)
-    return Family(tuple(Feature(f"vwap_{span}", max(span - 1, lookback)) for span in spans), columns)
+    return Family(tuple(Feature(f"vwap_{span}", max(span - 1, lookback)) for span in spans), compiled=columns)
 
 
 def volume(spans: Spans) -> Family:
     """Volume v against its rolling mean m, as v / (v + m): 0 for none, 1/2 for the mean, towards 1 for a burst."""
 
-    def columns(bars: Bars) -> Iterator[Float64]:
+    def columns(table: Table) -> None:
         for span in spans:
-            yield _share(bars.volume, bars.volume + indicators.rolling_sum(bars.volume, span) / span)
+            table.add(BURST, table.window(VOLUME, span))
 
-    return Family(tuple(Feature(f"volume_{span}", span - 1) for span in spans), columns)
+    return Family(tuple(Feature(f"volume_{span}", span - 1) for span in spans), compiled=columns)
 
 
 def volatility(spans: Spans) -> Family:
-    """Realised volatility of one-bar log returns, per bar."""
+    """Realised volatility: root mean square of one-bar log returns, per bar."""
 
-    def columns(bars: Bars) -> Iterator[Float64]:
+    def columns(table: Table) -> None:
         for span in spans:
-            yield indicators.realised_volatility(bars.close, span)
+            table.add(VOLATILITY, table.window(SQUARE, span))
 
-    return Family(tuple(Feature(f"volatility_{span}", span) for span in spans), columns)
+    return Family(tuple(Feature(f"volatility_{span}", span) for span in spans), compiled=columns)
 
 
 def taker_flow(spans: Spans) -> Family:
     """What takers bought minus what they sold, as a share of the volume: -1 to 1."""
 
-    def columns(bars: Bars) -> Iterator[Float64]:
-        assert bars.taker_buy_volume is not None
-        bought_less_sold = 2 * bars.taker_buy_volume - bars.volume
+    def columns(table: Table) -> None:
         for span in spans:
-            yield _share(indicators.rolling_sum(bought_less_sold, span), indicators.rolling_sum(bars.volume, span))
+            table.add(TAKER_FLOW, table.window(FLOW, span), table.window(VOLUME, span))
 
     features = tuple(Feature(f"taker_flow_{span}", span - 1) for span in spans)
-    return Family(features, columns, needs=("taker_buy_volume",))
+    return Family(features, compiled=columns, needs=("taker_buy_volume",))
 
 
 FAMILIES: Mapping[str, Callable[[Any], Family]] = {
@@ -188,12 +199,3 @@ FAMILIES: Mapping[str, Callable[[Any], Family]] = {
     for family in (returns, rsi, ema, macd, atr, bollinger, vwap, volume, volatility, taker_flow)
 }
 """by the name of the field of FeatureSet that holds its spans; columns stand in this order"""
-
-
-def _atr_unit(bars: Bars) -> Float64:
-    return np.maximum(indicators.atr(bars, ATR_SPAN), LEAST_ATR * bars.close)
-
-
-def _share(part: Float64, whole: Float64) -> Float64:
-    """part / whole, and 0 where the whole is 0 (then so is the part)."""
-    return part / np.where(whole > 0, whole, 1.0)

@@ -6,6 +6,7 @@ import numpy as np
 
 from botscalp.errors import UserError
 from botscalp.features.families import FAMILIES, Family, Feature
+from botscalp.features.table import Table
 from botscalp.types import Bars, Count, Float32
 
 
@@ -72,11 +73,28 @@ class FeatureSet:
         Raises UserError (features) where the bars lack a column that a family needs.
         """
         self._check_needs(bars)
-        x_TF = np.empty((len(bars), len(self.columns)), dtype=np.float32)
-        columns = (column for family in self.families for column in family.columns(bars))
-        for f, (feature, column) in enumerate(zip(self.columns, columns, strict=True)):
-            x_TF[:, f] = column
+        x_TF = self._filled(bars)
+        for f, feature in enumerate(self.columns):
             x_TF[: feature.lookback_bars, f] = np.nan
+        return x_TF
+
+    def _filled(self, bars: Bars) -> Float32:
+        """The columns, where those before their lookback hold anything."""
+        table = Table()
+        in_table: list[bool] = []
+        for family in self.families:
+            if family.compiled is not None:
+                family.compiled(table)
+            in_table += [family.compiled is not None] * len(family.features)
+        compiled_TF = np.empty((len(bars), len(table.columns)), dtype=np.float32)
+        table.fill(bars, compiled_TF)
+        if all(in_table):
+            return compiled_TF
+        x_TF = np.empty((len(bars), len(in_table)), dtype=np.float32)
+        x_TF[:, in_table] = compiled_TF
+        others = (column for family in self.families if family.columns is not None for column in family.columns(bars))
+        for f, column in zip(np.flatnonzero(~np.array(in_table)), others, strict=True):
+            x_TF[:, f] = column
         return x_TF
 
     def _check_needs(self, bars: Bars) -> None:
