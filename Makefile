@@ -65,6 +65,9 @@ lint: $(DEV) ## style, types, and which module may import which
 bench: $(BENCH) $(NAUTILUS) ## measure against the machine and against other engines, and write docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 
+bench-gpu: $(DEV) ## measure training on a CUDA device, where there is one, and write docs/benchmarks-gpu.md
+	$(BIN)/python -m tests.bench.gpu
+
 gallery: $(DEV) ## train on real bars and photograph the pages anew, for docs/images/
 	$(BIN)/python tests/browser/gallery.py
 
@@ -84,4 +87,4 @@ clean: ## remove what can be made again; never mlruns/
 	rm -rf .venv build dist screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: gallery help run ui test browser test-all lint bench lock freeze clean
+.PHONY: gallery help run ui test browser test-all lint bench bench-gpu lock freeze clean

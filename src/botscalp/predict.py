@@ -38,11 +38,12 @@ def predict(cfg: DictConfig) -> None:
     import numpy as np
     import pandas as pd
 
-    from botscalp.pipeline.kept_model import KeptModel
+    from botscalp.pipeline.kept_model import KeptModel, model_folders, model_of
 
-    model = KeptModel.read(folder)
+    models = [KeptModel.read(place) for place in model_folders(folder)]
     tables = []
     for one in bars:
+        model = model_of(one.symbol, models)
         open_time_ns, p_raw, p = model.forecast(one)
         if one.symbol not in model.symbols:
             print(f"note: the model learnt on {', '.join(model.symbols)}, not on {one.symbol}")

@@ -10,20 +10,24 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from hydra import compose, initialize_config_dir
 
-from botscalp.config import CONF, plain
+from botscalp.config import CONF, GROUPS, experiment_of, plain
+from botscalp.models.linear import Linear
 from botscalp.options import build
 from botscalp.pipeline.panel import Panel, assembled
 from botscalp.times import parse_time_ns
+from botscalp.training.settings import BASELINE
 from botscalp.types import Float32, Float64, Int64
 from botscalp.windows import Range
 from tests.bench.environment import ROOT
 from tests.bench.timing import Line
 
 SEEDS = 5
+WINDOWS = 4
 LAGS = 20
 RANGES = {
     "train": ("2024-02-01", "2024-07-31"),
@@ -70,6 +74,14 @@ def lines() -> Iterator[Line]:
             at_most=True,
         )
 
+    one, two = (min(some) for some in zip(*(map(walked_s, (1, 2)) for _ in range(2)), strict=True))
+    yield Line(
+        claim=f"{WINDOWS} monthly windows of the model and the baseline, seconds: trainer.window_workers=2 against 1",
+        ours=f"{two:.1f} s",
+        other=f"{one:.1f} s",
+        ratio=one / two,
+    )
+
 
 Found = tuple[float, float, float]
 """samples a second, seconds of a window, log loss on the test rows"""
@@ -94,8 +106,30 @@ def market() -> tuple[Panel, dict[str, Int64], Float32]:
     return panel, rows, Scaler.fitted(panel.x_NF[rows["train"]]).scaled(panel.x_NF)
 
 
+def walked_s(workers: int) -> float:
+    """Seconds in which so many workers fit and predict the windows, their start included."""
+    from botscalp.pipeline.fitting import fit_windows
+    from botscalp.pipeline.stopwatch import Stopwatch
+
+    panel, _, _ = market()
+    with TemporaryDirectory() as folder, initialize_config_dir(str(CONF), version_base="1.3"):
+        words = [f"store={folder}", "tracking=none", "trainer.device=cpu", f"trainer.window_workers={workers}"]
+        cfg = compose("train", overrides=[*words, f"wfo.windows={WINDOWS}"])
+        experiment = experiment_of(cfg, names={group: "" for group in GROUPS}, overrides={})
+        purge_ns = experiment.label.span_bars * panel.interval_ns
+        windows = experiment.wfo.between(*panel.span_ns, interval_ns=panel.interval_ns, purge_ns=purge_ns)
+        models = {"gru": (experiment.model, experiment.trainer), "linear": (Linear(), BASELINE)}
+        started = time.perf_counter()
+        fits = fit_windows(
+            experiment, panel, windows, models=models, device="cpu", keep=Path(folder) / "models", watch=Stopwatch()
+        )
+        assert len(list(fits)) == WINDOWS
+        return time.perf_counter() - started
+
+
 def ours(seed: int, sampling: str) -> Found:
     """The defaults, but for the sampling."""
+    from botscalp.training.examples import Examples
     from botscalp.training.forecasters import forecaster_of
 
     with initialize_config_dir(str(CONF), version_base="1.3"):
@@ -106,11 +140,13 @@ def ours(seed: int, sampling: str) -> Found:
     started = time.perf_counter()
     forecaster = forecaster_of(model, n_features=x_NF.shape[1], lags=LAGS, settings=settings, device="cpu", seed=seed)
     report = forecaster.fit(
-        x_NF=x_NF,
-        label_N=panel.label_N,
-        timeline=panel.timeline,
-        train_rows=rows["train"],
-        stopping_rows=rows["stopping"],
+        Examples(
+            x_NF=x_NF,
+            label_N=panel.label_N,
+            timeline=panel.timeline,
+            train_rows=rows["train"],
+            stopping_rows=rows["stopping"],
+        ),
         seed=seed,
         on_epoch=lambda epoch, metrics: None,
     )

@@ -271,13 +271,17 @@ def test_provenance_and_times(finished: Run) -> None:
     assert (data["source"], data["symbols"], data["interval"]) == ("simulated", ["BTCUSDT"], "5m")
     assert (data["start"], data["end"], data["rows"]) == ("2023-01-01T00:00:00Z", "2023-02-20T00:00:00Z", 50 * 288)
     assert (data["gaps"], data["missing_bars"]) == (0, 0)
-    stages = sum(seconds for name, seconds in time.items() if name not in ("total_s", "samples_per_s"))
+    stages = sum(
+        seconds for name, seconds in time.items() if name not in ("total_s", "samples_per_s", "steps_s", "overhead")
+    )
     assert 0 < stages <= time["total_s"]
     assert time["startup_s"] > 0.5, "a process that imports torch"
     windows = finished.summary["windows"]
     assert time["fit_s"] == pytest.approx(sum(window["fit_s"] for window in windows))
     samples = sum(window["n_train"] * window["epochs"] for window in windows)
     assert time["samples_per_s"] == pytest.approx(samples / time["fit_s"])
+    assert 0 < time["steps_s"] < time["total_s"], "of the model and of the baseline"
+    assert time["overhead"] == pytest.approx(1 - time["steps_s"] / time["total_s"])
 
 
 def test_what_was_typed_and_what_runs_are_compared_by(finished: Run) -> None:

@@ -78,7 +78,7 @@ def test_headline_metrics_are_the_summary_s_one_value_each(
         expected |= {f"{group}/{name}_lo": low, f"{group}/{name}_hi": high}
     assert expected.items() <= parent.data.metrics.items()
     for name in parent.data.metrics:
-        if not name.startswith("window/"):
+        if not name.startswith(("window/", "system/")):
             (only,) = client.get_metric_history(parent.info.run_id, name)
             assert only.step == 0
     assert summary["backtest"]["sharpe"] is None and "backtest/sharpe" not in parent.data.metrics
@@ -90,7 +90,9 @@ def test_pages_list_the_headline_first_and_windows_last(parent: "MlflowRun", fin
     names = list(parent.data.metrics)
     known = [name for name, value in headline(finished.summary).items() if value is not None]
     assert names[: len(known)] == known
-    assert all(name.startswith("window/") for name in names[len(known) :])
+    windows = [name for name in names if name.startswith("window/")]
+    assert names[len(known) : len(known) + len(windows)] == windows
+    assert all(name.startswith("system/") for name in names[len(known) + len(windows) :])
     ends = ["backtest/mean_net_bps", "backtest/mean_net_bps_lo", "backtest/mean_net_bps_hi"]
     assert names[:7] == [*ends, "test/auc", "test/auc_lo", "test/auc_hi", "test/brier_skill"]
 
@@ -107,7 +109,8 @@ def test_window_values_are_steps_of_the_parent_at_their_test_starts(
 ) -> None:
     names = {name for name in parent.data.metrics if name.startswith("window/")}
     assert {f"window/test/{name}" for name in ("auc", "brier_skill", "ece")} <= names
-    assert {"window/time/fit_s", "window/backtest/mean_net_bps", "window/backtest/trades"} <= names
+    assert {f"window/time/{name}" for name in ("fit_s", "epochs", "samples_per_s")} <= names
+    assert {f"window/backtest/{name}" for name in ("mean_net_bps", "trades")} <= names
     windows = finished.summary["windows"]
     for name in names:
         history = client.get_metric_history(parent.info.run_id, name)
@@ -118,6 +121,16 @@ def test_window_values_are_steps_of_the_parent_at_their_test_starts(
         if group != "time":
             found = [(window["metrics"] if group == "test" else window)[figure] for window in windows]
             assert [point.value for point in history] == found
+
+
+def test_the_machine_is_sampled_while_the_run_lasts(client: "MlflowClient", parent: "MlflowRun") -> None:
+    for name in ("cpu_utilization_percentage", "system_memory_usage_megabytes", "network_receive_megabytes"):
+        history = client.get_metric_history(parent.info.run_id, f"system/{name}")
+        assert [point.step for point in history] == list(range(len(history))) and history
+        times = [point.timestamp for point in history]
+        assert times == sorted(times)
+        assert parent.info.start_time <= times[0] and times[-1] <= parent.info.end_time
+    assert parent.data.metrics["system/system_memory_usage_megabytes"] > 0
 
 
 def test_children_hold_their_epochs_and_their_metrics(client: "MlflowClient", finished: Run) -> None:

@@ -86,6 +86,7 @@ def windows(*aucs: Estimate) -> list[WindowEvidence]:
 HONEST = Evidence(
     metrics=HONEST_METRICS,
     metrics_raw=HONEST_METRICS,
+    symbols=[],
     windows=windows(Estimate(0.52, (0.50, 0.54)), Estimate(0.56, (0.53, 0.59))),
     estimates={
         "test/auc": Estimate(0.54, (0.53, 0.55)),

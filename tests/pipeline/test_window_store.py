@@ -5,7 +5,7 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import grimp
@@ -18,7 +18,7 @@ from runs import Run, bits, walk
 from botscalp.calibration.maps import LogOddsMap
 from botscalp.features.scaler import Scaler
 from botscalp.pipeline import window_store
-from botscalp.pipeline.window import FittedWindow, Forecast
+from botscalp.pipeline.window import FittedModel, FittedWindow, Forecast
 from botscalp.pipeline.window_store import WindowStore, window_key
 
 KEY = "0123456789abcdef"
@@ -34,13 +34,20 @@ def forecast(rng: np.random.Generator, rows: int) -> Forecast:
     )
 
 
-def fitted_window(seed: int = 0) -> FittedWindow:
-    """Numbers that no decimal writes exactly."""
-    rng = np.random.default_rng(seed)
-    return FittedWindow(
+def fitted_model(rng: np.random.Generator, symbol: str) -> FittedModel:
+    return FittedModel(
+        symbols=(symbol,),
         weights={"output.weight": torch.tensor(rng.normal(size=(1, 9)), dtype=torch.float32), "b": torch.tensor([0.1])},
         scaler=Scaler(rng.normal(size=9), rng.uniform(0.1, 2, 9)),
         calibrator=LogOddsMap(1 / 3, 1 / 3, -0.1),
+    )
+
+
+def fitted_window(seed: int = 0, symbols: Sequence[str] = ("BTCUSDT",)) -> FittedWindow:
+    """Numbers that no decimal writes exactly."""
+    rng = np.random.default_rng(seed)
+    return FittedWindow(
+        models=tuple(fitted_model(rng, symbol) for symbol in symbols),
         train=forecast(rng, 70),
         calibration=forecast(rng, 50),
         test=forecast(rng, 100),
@@ -50,6 +57,7 @@ def fitted_window(seed: int = 0) -> FittedWindow:
         n_validation=6,
         samples=7,
         fit_s=0.1,
+        steps_s=0.08,
         predict_s=0.2,
         device="cpu",
     )
@@ -57,12 +65,13 @@ def fitted_window(seed: int = 0) -> FittedWindow:
 
 def assert_equal(a: FittedWindow, b: FittedWindow) -> None:
     """Every field, to the last bit."""
-    assert a.weights.keys() == b.weights.keys()
-    assert all(bits(a.weights[name].numpy()) == bits(b.weights[name].numpy()) for name in a.weights)
+    for mine, its in zip(a.models, b.models, strict=True):
+        assert mine.symbols == its.symbols and mine.weights.keys() == its.weights.keys()
+        assert all(bits(mine.weights[name].numpy()) == bits(its.weights[name].numpy()) for name in mine.weights)
+        assert mine.scaler.as_dict() == its.scaler.as_dict() and mine.calibrator == its.calibrator
     for one, other in ((a.train, b.train), (a.calibration, b.calibration), (a.test, b.test)):
         assert all(bits(getattr(one, name)) == bits(getattr(other, name)) for name in vars(one))
-    assert a.scaler.as_dict() == b.scaler.as_dict() and a.calibrator == b.calibrator
-    plain = ("base_rate", "history", "n_train", "n_validation", "samples", "fit_s", "predict_s", "device")
+    plain = ("base_rate", "history", "n_train", "n_validation", "samples", "fit_s", "steps_s", "predict_s", "device")
     assert all(getattr(a, name) == getattr(b, name) for name in plain)
 
 
@@ -70,15 +79,17 @@ def visible(store: WindowStore) -> list[str]:
     return [path.name for path in store.root.iterdir() if not path.name.startswith(".")] if store.root.exists() else []
 
 
-def test_what_was_written_is_read_back_to_the_last_bit(tmp_path: Path) -> None:
-    store, fitted = WindowStore(tmp_path / "windows"), fitted_window()
+@pytest.mark.parametrize("symbols", [("BTCUSDT",), tuple(f"S{number}/USDT" for number in range(11))], ids=len)
+def test_what_was_written_is_read_back_to_the_last_bit(symbols: tuple[str, ...], tmp_path: Path) -> None:
+    store, fitted = WindowStore(tmp_path / "windows"), fitted_window(symbols=symbols)
     assert store.load(KEY) is None
     store.save(KEY, fitted, DESCRIPTION)
     read = store.load(KEY)
     assert read is not None
     assert_equal(read, fitted)
-    record = json.loads((store.folder(KEY) / "model.json").read_text())
-    assert DESCRIPTION.items() <= record.items()
+    place = store.folder(KEY) if len(symbols) == 1 else store.folder(KEY) / "10"
+    record = json.loads((place / "model.json").read_text())
+    assert record["seed"] == 3 and record["symbols"] == [symbols[-1]]
 
 
 def test_nothing_in_it_needs_unpickling(tmp_path: Path) -> None:
@@ -159,7 +170,7 @@ def test_processes_that_save_the_same_window_at_once_leave_a_whole_one(tmp_path:
             )
         read = store.load(KEY)
         if read is not None:
-            assert_equal(read, next(one for one in saved if one.scaler.as_dict() == read.scaler.as_dict()))
+            assert_equal(read, next(one for one in saved if bits(one.test.p) == bits(read.test.p)))
             reads += 1
     for writer in writers:
         writer.join(30)

@@ -11,7 +11,7 @@ import pytest
 from documents import Document, document
 from materials import a_material
 from runs import Run, walk
-from summaries import a_summary, rule, undefined
+from summaries import a_summary, a_symbol, rule, undefined
 
 from botscalp.report import sections
 from botscalp.report.answers import answers
@@ -134,6 +134,21 @@ def test_a_figure_of_the_summary_reaches_the_page(without_pictures: Callable[[di
     text = without_pictures(changed).text
     for planted in ("-3,141.59", "-27.18", "1,618", "0.577", "1,729", "abcdef012345"):
         assert planted in text
+
+
+def test_several_symbols_stand_beside_the_portfolio(without_pictures: Callable[[dict[str, Any]], Document]) -> None:
+    assert "common account" not in without_pictures(a_summary()).text
+    symbols = [
+        a_symbol("BTCUSDT", n=17_001, trades=1_301, net_pnl=-1_178.2),
+        a_symbol("ETHUSDT", n=17_832, trades=1_266, net_pnl=-1_500.0),
+    ]
+    for summary in (a_summary(symbols=symbols), undefined(a_summary(symbols=symbols))):
+        page = without_pictures(summary)
+        sections_there = [one.attributes["id"] for one in page.all("section")]
+        assert sections_there[sections_there.index("windows") + 1] == "symbols"
+        for planted in ("ETHUSDT", "17,001", "1,266", "-1,500.00"):
+            assert planted in page.text
+        assert "None" not in page.text
 
 
 @pytest.mark.parametrize("outcome", ["SUSPICIOUS", "REJECTED", "INCONCLUSIVE", "CANDIDATE"])

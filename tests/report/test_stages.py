@@ -26,7 +26,7 @@ def test_the_bars_add_up_to_the_whole() -> None:
 
 
 def test_every_stage_of_the_summary_has_a_name() -> None:
-    assert set(STAGES) | {"total_s", "samples_per_s"} == set(a_summary()["time"])
+    assert set(STAGES) | {"total_s", "samples_per_s", "steps_s", "overhead"} == set(a_summary()["time"])
 
 
 def test_the_reading_names_the_longest_and_the_pace() -> None:

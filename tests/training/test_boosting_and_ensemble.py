@@ -18,6 +18,7 @@ from botscalp.models.ensemble import Ensemble
 from botscalp.models.linear import Linear
 from botscalp.options import described
 from botscalp.training.ensemble import mixture_weights
+from botscalp.training.examples import Examples
 from botscalp.training.fit import FitReport
 from botscalp.training.forecaster import Forecaster
 from botscalp.training.forecasters import forecaster_of
@@ -35,6 +36,10 @@ TRAINER = TrainerSettings(
     patience=3,
     device="cpu",
     precision=32,
+    compile=False,
+    model_per="all",
+    symbol_features=False,
+    window_workers=1,
 )
 TREES = Boosting(trees=60, leaves=7, lr=0.1, min_leaf_rows=50, dropped_features=0.0, patience=10)
 LAGS, ROWS = 4, 4_000
@@ -63,11 +68,7 @@ def fitted(model: Model, label_N: Float32, seed: int = 0) -> tuple[Forecaster, F
     forecaster = new(model, seed)
     with quiet_libraries():
         report = forecaster.fit(
-            x_NF=X_NF,
-            label_N=label_N,
-            timeline=TIMELINE,
-            train_rows=TRAIN,
-            stopping_rows=STOPPING,
+            Examples(x_NF=X_NF, label_N=label_N, timeline=TIMELINE, train_rows=TRAIN, stopping_rows=STOPPING),
             seed=seed,
             on_epoch=lambda epoch, metrics: None,
         )

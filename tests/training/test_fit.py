@@ -1,5 +1,6 @@
 """Fitting a head: it learns, it keeps its best epoch, it stops in time; predicting with it, to the last bit."""
 
+import time
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +13,9 @@ from botscalp.errors import UserError
 from botscalp.features.samples import Timeline
 from botscalp.models.gru import GRU
 from botscalp.models.linear import Linear
+from botscalp.training.examples import Examples
 from botscalp.training.fit import FitReport, fit_head, predict_head
+from botscalp.training.module import DirectionModule
 from botscalp.training.settings import TrainerSettings
 from botscalp.types import Float32, Int64
 
@@ -27,6 +30,10 @@ SEQUENCES = TrainerSettings(
     patience=2,
     device="cpu",
     precision=32,
+    compile=False,
+    model_per="all",
+    symbol_features=False,
+    window_workers=1,
 )
 SAMPLES = replace(SEQUENCES, sampling="samples")
 BOTH = pytest.mark.parametrize("settings", [SAMPLES, SEQUENCES], ids=["samples", "sequences"])
@@ -61,11 +68,7 @@ def fit(
     with quiet_libraries():
         return fit_head(
             head,
-            x_NF=x_NF,
-            label_N=label_N,
-            timeline=TIMELINE,
-            train_rows=TRAIN,
-            stopping_rows=STOPPING,
+            Examples(x_NF=x_NF, label_N=label_N, timeline=TIMELINE, train_rows=TRAIN, stopping_rows=STOPPING),
             lags=LAGS,
             settings=settings,
             device="cpu",
@@ -108,6 +111,19 @@ def test_memory_tells_the_recurrent_head_what_the_last_bar_does_not(x_NF: Float3
     assert report.history[-1]["val/auc"] > 0.8
 
 
+def test_seconds_of_optimiser_steps_leave_validation_out(x_NF: Float32, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Validation that takes a tenth of a second more, in each of three epochs."""
+    step = DirectionModule.validation_step
+
+    def slow(module: DirectionModule, first_B: torch.Tensor, number: int) -> None:
+        time.sleep(0.1 if number == 0 else 0)
+        step(module, first_B, number)
+
+    monkeypatch.setattr(DirectionModule, "validation_step", slow)
+    report = fit(linear(), x_NF, rises_with(x_NF[:, 0]), replace(SEQUENCES, epochs=3, patience=3))
+    assert 0 < report.steps_s < report.seconds - 0.3
+
+
 @pytest.mark.parametrize("patience", [1, 3])
 def test_it_ends_after_that_many_epochs_without_a_better_loss(patience: int, x_NF: Float32) -> None:
     """Labels reversed on the stopping rows: the first epoch is the best, each later one is worse."""
@@ -135,11 +151,9 @@ def test_the_report_counts_what_was_done(x_NF: Float32) -> None:
     with quiet_libraries():
         report = fit_head(
             gru(),
-            x_NF=x_NF,
-            label_N=rises_with(x_NF[:, 0]),
-            timeline=TIMELINE,
-            train_rows=TRAIN,
-            stopping_rows=STOPPING,
+            Examples(
+                x_NF=x_NF, label_N=rises_with(x_NF[:, 0]), timeline=TIMELINE, train_rows=TRAIN, stopping_rows=STOPPING
+            ),
             lags=LAGS,
             settings=replace(SEQUENCES, epochs=3),
             device="cpu",

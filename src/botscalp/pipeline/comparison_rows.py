@@ -17,7 +17,9 @@ from botscalp.types import Int64
 
 Standing = Literal["best", "may be as good", "worse", "cannot be told"]
 
-_NO_CHOICE = ("study", "store", "resume", "report", "fail_on", "tracking", "debug", "experiment")
+_NO_CHOICE = {
+    *("study", "store", "resume", "report", "fail_on", "tracking", "debug", "experiment", "trainer.window_workers")
+}
 """keys that change no figure"""
 
 
@@ -127,7 +129,7 @@ def mean_daily_pnl(run: StoredRun, days: pd.DatetimeIndex) -> float:
 def differences(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Of each config the keys whose values are not equal in all that have them; an option's own keys say nothing of others."""
     flat = [dict(_flat(config)) for config in configs]
-    keys = dict.fromkeys(key for one in flat for key in one if key.partition(".")[0] not in _NO_CHOICE)
+    keys = dict.fromkeys(key for one in flat for key in one if not {key, key.partition(".")[0]} & _NO_CHOICE)
     differing = [key for key in keys if len({one[key] for one in flat if key in one}) > 1]
     return [{key: one[key] for key in differing if key in one} for one in flat]
 

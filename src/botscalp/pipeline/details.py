@@ -20,6 +20,7 @@ def tell(summary: Mapping[str, Any]) -> None:
         *_costs(summary),
         *_periods(summary["periods"]),
         *_regimes(summary["regimes"]),
+        *_symbols(summary["symbols"]),
         *_rules(summary["verdict"]),
     ):
         logger.info(line)
@@ -179,6 +180,16 @@ def _regimes(regimes: Sequence[Mapping[str, Any]]) -> Iterator[str]:
                 f"  {regime['name']} volatility: AUC {estimate(regime['auc'], '.4f')}, {regime['trades']:,} trades, "
                 f"net {estimate(regime['mean_net_bps'], '+.2f')} bps"
             )
+
+
+def _symbols(symbols: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """A line each, where there are several."""
+    for one in symbols if len(symbols) > 1 else ():
+        yield (
+            f"  {one['symbol']}: AUC {estimate(one['auc'], '.4f')}, log loss {estimate(one['log_loss'], '.5f')}, "
+            f"Brier skill {estimate(one['brier_skill'], '+.5f')} on {one['n']:,} rows; {one['trades']:,} trades, "
+            f"net {estimate(one['mean_net_bps'], '+.2f')} bps each, {one['net_pnl']:+,.2f} in all"
+        )
 
 
 def _rules(verdict: Mapping[str, Any]) -> Iterator[str]:

@@ -22,7 +22,7 @@ from botscalp.training.settings import TrainerSettings
 from botscalp.types import Name, NonNegativeInt
 from botscalp.windows import Range, WalkForward
 
-_NO_CHOICE = ("study", "store", "resume", "report", "fail_on")
+_NO_CHOICE = ("study", "store", "resume", "report", "fail_on", "trainer.window_workers")
 """keys that change no figure"""
 
 

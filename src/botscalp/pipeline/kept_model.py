@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +15,8 @@ from botscalp.features.feature_set import FeatureSet
 from botscalp.features.samples import Timeline, predictable
 from botscalp.features.scaler import Scaler
 from botscalp.models import Model
-from botscalp.options import build, checked
+from botscalp.options import build, checked, nearest
+from botscalp.pipeline.window import inputs_of
 from botscalp.times import interval_name
 from botscalp.training.settings import TrainerSettings
 from botscalp.types import Bars, Float64, Int64
@@ -27,19 +28,33 @@ WEIGHTS = "weights.safetensors"
 RECORD = "model.json"
 
 
+def folders_for(folder: Path, models: int) -> list[Path]:
+    """Where a window's models lie: the folder itself for a single one, folders 0, 1, ... inside it for several."""
+    return [folder] if models == 1 else [folder / str(number) for number in range(models)]
+
+
+def model_folders(folder: Path) -> list[Path]:
+    """Those that were written; the folder itself where there are none."""
+    numbered = [path for path in folder.glob("*") if path.name.isdigit() and path.is_dir()]
+    return sorted(numbered, key=lambda path: int(path.name)) or [folder]
+
+
 def write_model(folder: Path, weights: "Mapping[str, Tensor]", record: Mapping[str, Any]) -> None:
     """Write the two files; `record` is JSON that says how the model is built and what was fitted."""
     from safetensors.torch import save_file
 
+    folder.mkdir(exist_ok=True)
     save_file(dict(weights), folder / WEIGHTS)
     (folder / RECORD).write_text(json.dumps(record, indent=1))
 
 
-def copy_model(source: Path, folder: Path) -> None:
-    """Copy the two files into a new folder."""
-    folder.mkdir(parents=True, exist_ok=True)  # a job that is started again finds what it had begun
-    for name in (WEIGHTS, RECORD):
-        shutil.copyfile(source / name, folder / name)
+def copy_models(source: Path, folder: Path) -> None:
+    """Copy the two files of each of a window's models into a new folder."""
+    for place in model_folders(source):
+        target = folder / place.relative_to(source)
+        target.mkdir(parents=True, exist_ok=True)  # a job that is started again finds what it had begun
+        for name in (WEIGHTS, RECORD):
+            shutil.copyfile(place / name, target / name)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,7 +112,13 @@ class KeptModel:
                 f"has {interval_name(bars.interval_ns)} bars, the model learnt on {interval_name(self.interval_ns)} bars",
                 "give bars of that interval",
             )
-        x_TF = self.scaler.scaled(self.features.compute(bars))
+        x_TF = inputs_of(
+            self.features.compute(bars),
+            np.full(len(bars), self._position(bars.symbol)),
+            self.symbols,
+            scaler=self.scaler,
+            trainer=self.trainer,
+        )
         forecaster = forecaster_of(
             self.model,
             n_features=x_TF.shape[1],
@@ -114,3 +135,26 @@ class KeptModel:
         timeline = Timeline.of([bars], self.features.lookback_bars)
         p_raw = forecaster.predict(x_NF=x_TF, timeline=timeline, rows=rows)
         return bars.open_time_ns[rows], p_raw, self.calibrator.calibrated(p_raw)
+
+    def _position(self, symbol: str) -> int:
+        """Of the symbol among those that the model learnt from; any where it does not tell them apart."""
+        if symbol in self.symbols:
+            return self.symbols.index(symbol)
+        if self.trainer.symbol_features and len(self.symbols) > 1:
+            known = ", ".join(self.symbols)
+            raise UserError("data.symbols", symbol, f"the model tells {known} apart", "score bars of one of them")
+        return 0
+
+
+def model_of(symbol: str, models: Sequence[KeptModel]) -> KeptModel:
+    """The one of a window's models that scores the symbol; a single one scores any.
+
+    Raises:
+        UserError: there is one a symbol, and none of this one.
+    """
+    if len(models) == 1:
+        return models[0]
+    known = {name: model for model in models for name in model.symbols}
+    if symbol not in known:
+        raise UserError("data.symbols", symbol, "has no model of its own in this run", nearest(symbol, known))
+    return known[symbol]

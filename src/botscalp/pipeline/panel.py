@@ -1,6 +1,8 @@
 """Bars, features and labels of all symbols as one table of rows: symbol after symbol, by time within each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -37,7 +39,7 @@ class Panel:
     def symbols(self) -> tuple[str, ...]:
         return tuple(bars.symbol for bars in self.bars)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """sha256 of all bars."""
         return market_digest(self.bars)
@@ -113,12 +115,18 @@ def check_prefixes(panel: Panel, features: FeatureSet, *, seed: int, cuts: int =
 
 def assembled(bars: tuple[Bars, ...], *, features: FeatureSet, label: Label) -> Panel:
     """The table of these bars, unchecked."""
+    x = [features.compute(one) for one in bars]
     return Panel(
         bars=bars,
         first_row=np.cumsum([0, *map(len, bars)]),
         open_time_ns=np.concatenate([one.open_time_ns for one in bars]),
-        x_NF=np.concatenate([features.compute(one) for one in bars]),
+        x_NF=_joined(x),
         label_N=np.concatenate([label.labels(one) for one in bars]),
         predictable_N=np.concatenate([predictable(one, features.lags, features.lookback_bars) for one in bars]),
         timeline=Timeline.of(bars, features.lookback_bars),
     )
+
+
+def _joined(x: Sequence[Float32]) -> Float32:
+    """Symbol after symbol; one alone is not copied."""
+    return x[0] if len(x) == 1 else np.concatenate(x)

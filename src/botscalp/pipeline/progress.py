@@ -92,6 +92,11 @@ class FitProgress:
         self.bars.update(self.one, completed=epoch)
         self.bars.update(self.all, completed=self.pace.done)
 
+    def several_advanced(self, epochs: int) -> None:
+        """Move the bar over all fits to so many finished epochs of the fits that run at once."""
+        self.pace.reach(epochs)
+        self.bars.update(self.all, completed=self.pace.done)
+
     def fit_finished(self, epochs: int, *, found: bool = False) -> None:
         """Count all epochs of the running fit as done, however early it stopped; a fit that was found took no time."""
         self.pace.finish(epochs, found=found)

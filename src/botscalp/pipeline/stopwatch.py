@@ -26,7 +26,11 @@ class Stopwatch:
         try:
             yield
         finally:
-            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - started
+            self.add(name, time.perf_counter() - started)
+
+    def add(self, name: str, seconds: float) -> None:
+        """Add seconds that were measured elsewhere to the stage."""
+        self.seconds[name] = self.seconds.get(name, 0.0) + seconds
 
     @property
     def total_s(self) -> float:

@@ -95,26 +95,35 @@ def summarized(
             }
             for window, fit, found, bracket in zip(windows, fits, evidence.windows, traded.brackets, strict=True)
         ],
+        "symbols": [_plain(vars(one)) for one in evidence.symbols],
         **origin,
-        "time": seconds(watch, fits),
+        "time": seconds(watch, fits, workers=experiment.trainer.window_workers),
         "trials": _trials(evidence),
         "mlflow": location,
     }
 
 
-def seconds(watch: Stopwatch, fits: Sequence[FittedWindow]) -> dict[str, float]:
-    """Where the time went so far, and the training's speed."""
-    fit_s = sum(fit.fit_s for fit in fits)
+def seconds(watch: Stopwatch, fits: Sequence[FittedWindow], *, workers: int) -> dict[str, float]:
+    """Where the time went so far, the training's speed, and how much of the time trained nothing.
+
+    Args:
+        workers: among which the optimiser steps were shared out; that they always ran side by side is the least that the
+            share of all else can be held against.
+    """
+    fit_s, total_s = sum(fit.fit_s for fit in fits), watch.total_s
+    steps_s = watch.seconds.get("steps", 0.0)
     return {
-        "total_s": watch.total_s,
+        "total_s": total_s,
         "startup_s": watch.seconds["startup"],
         "features_s": watch.seconds["features"],
         "fit_s": fit_s,
+        "steps_s": steps_s,
         "predict_s": sum(fit.predict_s for fit in fits),
         "backtest_s": watch.seconds["backtest"],
         "sentinels_s": watch.seconds["sentinels"],
         "report_s": watch.seconds["report"],
         "samples_per_s": sum(fit.samples for fit in fits) / fit_s,
+        "overhead": 1 - steps_s / workers / total_s,
     }
 
 

@@ -113,7 +113,8 @@ def _costs(summary: Mapping[str, Any]) -> str:
 def _time(time: Mapping[str, float]) -> str:
     return (
         f"{time['total_s']:.0f} s, of which start-up {time['startup_s']:.0f} s and "
-        f"fit {time['fit_s']:.0f} s at {time['samples_per_s']:,.0f} samples/s"
+        f"fit {time['fit_s']:.0f} s at {time['samples_per_s']:,.0f} samples/s; "
+        f"{time['overhead']:.0%} is not optimiser steps"
     )
 
 

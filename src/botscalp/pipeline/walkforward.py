@@ -1,5 +1,6 @@
 """The data's way: from bars to a verdict, a line a stage."""
 
+from contextlib import closing
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -28,7 +29,7 @@ from botscalp.pipeline.tracked_result import tracked_result
 from botscalp.pipeline.tracking import TrackedWindow
 from botscalp.pipeline.trading import trade
 from botscalp.pipeline.verdict import judge
-from botscalp.pipeline.window import FittedWindow, check_joined, check_window
+from botscalp.pipeline.window import FittedWindow, check_joined, check_window, parts
 from botscalp.training.settings import BASELINE
 from botscalp.windows import Range
 
@@ -56,7 +57,8 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
     windows = experiment.wfo.between(*panel.span_ns, interval_ns=panel.interval_ns, purge_ns=purge_ns)
     check_joined(windows)
     for window in windows:
-        check_window(panel, window, calibration=experiment.calibration, span_bars=label.span_bars)
+        for part in parts(panel, experiment.trainer):
+            check_window(part, window, calibration=experiment.calibration, span_bars=label.span_bars)
     with watch.stage("startup"):
         import_module("botscalp.training.fit")  # Lightning takes seconds to import, and none before this line
         device = experiment.trainer.resolved_device()
@@ -66,13 +68,17 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
     tests = Range(windows[0].test.start_ns, windows[-1].test.end_ns)
     with experiment.recorded(origin, folder / CONFIG, tests=tests) as run:
         fits: dict[str, list[FittedWindow]] = {model: [] for model in models}
-        for fitted in fit_windows(experiment, panel, windows, models=models, device=device, keep=folder / "models"):
-            for model, fit in fitted.items():
-                fits[model].append(fit)
-            window, fit = windows[len(fits[name]) - 1], fitted[name]
-            metrics = window_metrics(panel, fit)
-            terminal.window_finished(window, fit, metrics, of=len(windows))
-            run.log_window(TrackedWindow.of(window, fit, metrics, title=experiment.title))
+        fitting = fit_windows(
+            experiment, panel, windows, models=models, device=device, keep=folder / "models", watch=watch
+        )
+        with closing(fitting):  # an error here ends the workers too
+            for fitted in fitting:
+                for model, fit in fitted.items():
+                    fits[model].append(fit)
+                window, fit = windows[len(fits[name]) - 1], fitted[name]
+                metrics = window_metrics(panel, fit)
+                terminal.window_finished(window, fit, metrics, of=len(windows))
+                run.log_window(TrackedWindow.of(window, fit, metrics, title=experiment.title))
 
         others = {model: ModelPredictions.of(panel, done) for model, done in fits.items()}
         predictions = others.pop(name)
@@ -130,7 +136,7 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
             with watch.stage("report"):
                 material = partial(material_of, predictions.test, traded, experiment.backtest, estimator)
                 write_page(folder, summary, material)
-            summary["time"] = seconds(watch, fits[name])
+            summary["time"] = seconds(watch, fits[name], workers=experiment.trainer.window_workers)
         write_rules(folder, verdict)
         write_summary(folder, summary)
         terminal.conclude(summary, folder)  # before log.txt becomes an artifact

@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -11,11 +11,14 @@ import numpy as np
 
 from botscalp.calibration import Calibration, Calibrator
 from botscalp.errors import UserError
+from botscalp.features.samples import Timeline
 from botscalp.features.scaler import Scaler
+from botscalp.features.symbols import with_symbols
 from botscalp.models import Model
 from botscalp.pipeline.panel import Panel
+from botscalp.training.examples import Examples
 from botscalp.training.settings import Device, TrainerSettings
-from botscalp.types import Float64, Int64
+from botscalp.types import Float32, Float64, Int64
 from botscalp.windows import Range, Window
 
 if TYPE_CHECKING:
@@ -37,12 +40,21 @@ class Forecast:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FittedWindow:
-    """All that is kept of a window: enough to score it, and to predict new bars with it."""
+class FittedModel:
+    """What was learnt from the rows of some symbols: enough to predict new bars of them."""
 
+    symbols: tuple[str, ...]
     weights: "dict[str, Tensor]"
     scaler: Scaler
     calibrator: Calibrator
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedWindow:
+    """All that is kept of a window: enough to score it, and to predict new bars with it."""
+
+    models: tuple[FittedModel, ...]
+    """one of all symbols, or one a symbol"""
     train: Forecast
     """the last stretch of the training range, as long as the test"""
     calibration: Forecast
@@ -51,12 +63,14 @@ class FittedWindow:
     base_rate: float
     """share of "up" among the labels of the training range"""
     history: list[dict[str, float]]
-    """train/loss, val/loss and val/auc of each epoch"""
+    """train/loss, val/loss and val/auc of each epoch, one model after another"""
     n_train: int
     n_validation: int
     samples: int
     """labelled training rows times epochs"""
     fit_s: float
+    steps_s: float
+    """of fit_s, in optimiser steps: without validation passes"""
     predict_s: float
     device: str
 
@@ -101,6 +115,13 @@ def check_joined(windows: Sequence[Window]) -> None:
             )
 
 
+def parts(panel: Panel, trainer: TrainerSettings) -> list[Panel]:
+    """The rows of each model that a window fits: all of them, or those of one symbol after another."""
+    if trainer.model_per == "all" or len(panel.bars) == 1:
+        return [panel]
+    return [_alone(panel, position) for position in range(len(panel.bars))]
+
+
 def fit_window(
     panel: Panel,
     window: Window,
@@ -113,23 +134,65 @@ def fit_window(
     seed: int,
     on_epoch: OnEpoch,
 ) -> FittedWindow:
-    """Fit `model` on the window and predict its test range."""
+    """Fit `model` on the window and predict its test range, for all symbols at once or one after another.
+
+    A symbol's own model is, to the last bit, what a panel of that symbol alone would give.
+    """
+    own = parts(panel, trainer)
+    fits = [
+        _fitted(
+            part,
+            window,
+            model=model,
+            lags=lags,
+            trainer=trainer,
+            device=device,
+            calibration=calibration,
+            seed=seed,
+            on_epoch=_share(on_epoch, number, of=len(own), epochs=trainer.epochs),
+        )
+        for number, part in enumerate(own)
+    ]
+    return fits[0] if len(fits) == 1 else _joined(fits)
+
+
+def inputs_of(
+    x_NF: Float32, symbol_N: Int64, symbols: Sequence[str], *, scaler: Scaler, trainer: TrainerSettings
+) -> Float32:
+    """What a forecaster reads: scaled features, and which symbol a row is of where several are told apart.
+
+    Args:
+        symbol_N: position of each row's symbol in `symbols`, those that the model learns from.
+    """
+    scaled_NF = scaler.scaled(x_NF)
+    telling = trainer.symbol_features and len(symbols) > 1
+    return with_symbols(scaled_NF, symbol_N, len(symbols)) if telling else scaled_NF
+
+
+def _fitted(
+    panel: Panel,
+    window: Window,
+    *,
+    model: Model,
+    lags: int,
+    trainer: TrainerSettings,
+    device: Device,
+    calibration: Calibration,
+    seed: int,
+    on_epoch: OnEpoch,
+) -> FittedWindow:
+    """One model of all the panel's symbols."""
     from botscalp.training.forecasters import forecaster_of
 
     train = panel.labelled_rows(window.train)
     stopping = panel.labelled_rows(window.stopping)
     scaler = Scaler.fitted(panel.x_NF[train])
-    x_NF = scaler.scaled(panel.x_NF)
+    x_NF = inputs_of(panel.x_NF, panel.symbol_N, panel.symbols, scaler=scaler, trainer=trainer)
     forecaster = forecaster_of(model, n_features=x_NF.shape[1], lags=lags, settings=trainer, device=device, seed=seed)
-    report = forecaster.fit(
-        x_NF=x_NF,
-        label_N=panel.label_N,
-        timeline=panel.timeline,
-        train_rows=train,
-        stopping_rows=stopping,
-        seed=seed,
-        on_epoch=on_epoch,
+    examples = Examples(
+        x_NF=x_NF, label_N=panel.label_N, timeline=panel.timeline, train_rows=train, stopping_rows=stopping
     )
+    report = forecaster.fit(examples, seed=seed, on_epoch=on_epoch)
     started = time.perf_counter()
     rows = [panel.predictable_rows(part) for part in (_end_of_train(window), window.calibration, window.test)]
     p_raw = [forecaster.predict(x_NF=x_NF, timeline=panel.timeline, rows=part) for part in rows]
@@ -143,9 +206,9 @@ def fit_window(
         for part, p in zip(rows, p_raw, strict=True)
     ]
     return FittedWindow(
-        weights=forecaster.weights(),
-        scaler=scaler,
-        calibrator=calibrator,
+        models=(
+            FittedModel(symbols=panel.symbols, weights=forecaster.weights(), scaler=scaler, calibrator=calibrator),
+        ),
         train=forecasts[0],
         calibration=forecasts[1],
         test=forecasts[2],
@@ -155,9 +218,62 @@ def fit_window(
         n_validation=len(stopping) + int(labelled.sum()),
         samples=report.samples,
         fit_s=report.seconds,
+        steps_s=report.steps_s,
         predict_s=time.perf_counter() - started,
         device=device,
     )
+
+
+def _alone(panel: Panel, position: int) -> Panel:
+    """One symbol's rows, as views; features look at one symbol alone, so nothing is computed again."""
+    first, end = panel.first_row[position : position + 2]
+    return replace(
+        panel,
+        bars=(panel.bars[position],),
+        first_row=np.array([0, end - first]),
+        open_time_ns=panel.open_time_ns[first:end],
+        x_NF=panel.x_NF[first:end],
+        label_N=panel.label_N[first:end],
+        predictable_N=panel.predictable_N[first:end],
+        timeline=Timeline(
+            number_N=panel.timeline.number_N[first:end], stretch_N=panel.timeline.stretch_N[first:end] - first
+        ),
+    )
+
+
+def _joined(fits: Sequence[FittedWindow]) -> FittedWindow:
+    """The window of models that were fitted a symbol each, in the symbols' order."""
+    n_train = [fit.n_train for fit in fits]
+    return FittedWindow(
+        models=tuple(model for fit in fits for model in fit.models),
+        train=_one_after_another([fit.train for fit in fits]),
+        calibration=_one_after_another([fit.calibration for fit in fits]),
+        test=_one_after_another([fit.test for fit in fits]),
+        base_rate=float(np.average([fit.base_rate for fit in fits], weights=n_train)),
+        history=[epoch for fit in fits for epoch in fit.history],
+        n_train=sum(n_train),
+        n_validation=sum(fit.n_validation for fit in fits),
+        samples=sum(fit.samples for fit in fits),
+        fit_s=sum(fit.fit_s for fit in fits),
+        steps_s=sum(fit.steps_s for fit in fits),
+        predict_s=sum(fit.predict_s for fit in fits),
+        device=fits[0].device,
+    )
+
+
+def _one_after_another(forecasts: Sequence[Forecast]) -> Forecast:
+    """Of symbols by their position."""
+    return Forecast(
+        open_time_ns=np.concatenate([one.open_time_ns for one in forecasts]),
+        symbol=np.repeat(np.arange(len(forecasts)), [len(one.p) for one in forecasts]),
+        p_raw=np.concatenate([one.p_raw for one in forecasts]),
+        p=np.concatenate([one.p for one in forecasts]),
+    )
+
+
+def _share(on_epoch: OnEpoch, number: int, *, of: int, epochs: int) -> OnEpoch:
+    """Count the epochs of one of several models as so much of the window's."""
+    return lambda epoch, metrics: on_epoch((number * epochs + epoch) // of, metrics)
 
 
 def _end_of_train(window: Window) -> Range:

@@ -24,8 +24,8 @@ import numpy as np
 import botscalp
 from botscalp.calibration import calibrator_from_dict
 from botscalp.features.scaler import Scaler
-from botscalp.pipeline.kept_model import RECORD, WEIGHTS, copy_model, write_model
-from botscalp.pipeline.window import FittedWindow, Forecast
+from botscalp.pipeline.kept_model import RECORD, WEIGHTS, copy_models, folders_for, model_folders, write_model
+from botscalp.pipeline.window import FittedModel, FittedWindow, Forecast
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -69,6 +69,10 @@ class WindowStore:
     def folder(self, key: str) -> Path:
         return self.root / key
 
+    def holds(self, key: str) -> bool:
+        """Whether the window of that key is finished."""
+        return self.folder(key).is_dir()
+
     def load(self, key: str) -> FittedWindow | None:
         """The finished window of that key, None if there is none."""
         from safetensors.torch import load_file
@@ -77,20 +81,24 @@ class WindowStore:
         with self._alone():
             if not folder.is_dir():
                 return None
-            record = json.loads((folder / RECORD).read_text())
+            models = []
+            for place in model_folders(folder):
+                record = json.loads((place / RECORD).read_text())
+                models.append(
+                    FittedModel(
+                        symbols=tuple(record["symbols"]),
+                        weights=load_file(place / WEIGHTS),
+                        scaler=Scaler.from_dict(record["scaler"]),
+                        calibrator=calibrator_from_dict(record["calibrator"]),
+                    )
+                )
             forecasts: dict[str, Any] = {name: _read_forecast(folder / f"{name}.parquet") for name in FORECASTS}
-            return FittedWindow(
-                weights=load_file(folder / WEIGHTS),
-                scaler=Scaler.from_dict(record["scaler"]),
-                calibrator=calibrator_from_dict(record["calibrator"]),
-                **forecasts,
-                **record["fit"],
-            )
+            return FittedWindow(models=tuple(models), **forecasts, **record["fit"])
 
     def copy_model(self, key: str, folder: Path) -> None:
         """Copy what `predict` needs of that window into a new folder."""
         with self._alone():
-            copy_model(self.folder(key), folder)
+            copy_models(self.folder(key), folder)
 
     def save(self, key: str, fitted: FittedWindow, description: Mapping[str, Any]) -> None:
         """Write the window's folder; `description` says what the model is (see `predict`)."""
@@ -100,15 +108,18 @@ class WindowStore:
         try:
             for name in FORECASTS:
                 _write_forecast(getattr(fitted, name), aside / f"{name}.parquet")
-            fit = ("base_rate", "history", "n_train", "n_validation", "samples", "fit_s", "predict_s", "device")
-            record = {
-                **description,
-                "scaler": fitted.scaler.as_dict(),
-                "calibrator": fitted.calibrator.as_dict(),
-                "fit": {name: getattr(fitted, name) for name in fit},
-            }
-            write_model(aside, fitted.weights, record)
-            for path in aside.iterdir():
+            counts = ("base_rate", "history", "n_train", "n_validation", "samples")
+            fit = (*counts, "fit_s", "steps_s", "predict_s", "device")
+            for place, model in zip(folders_for(aside, len(fitted.models)), fitted.models, strict=True):
+                record = {
+                    **description,
+                    "symbols": model.symbols,
+                    "scaler": model.scaler.as_dict(),
+                    "calibrator": model.calibrator.as_dict(),
+                    "fit": {name: getattr(fitted, name) for name in fit},
+                }
+                write_model(place, model.weights, record)
+            for path in aside.rglob("*"):
                 _fsync(path)
             self._publish(aside, self.folder(key))
         finally:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from botscalp.report.blocks import forecast, rules, trading
+from botscalp.report.blocks.symbols import symbols
 from botscalp.report.drawing import Picture
 from botscalp.report.figures.anatomy import clock, excursions, exits, holding
 from botscalp.report.figures.equity import equity
@@ -40,8 +41,8 @@ class Section:
 
 
 def sections(summary: Mapping[str, Any], material: Material) -> list[Section]:
-    """All below the verdict and what was run. A part with nothing to draw says so."""
-    return [
+    """All below the verdict and what was run. A part with nothing to draw says so; symbols are compared where there are several."""
+    found = [
         _section(
             "equity",
             "Equity and drawdown",
@@ -52,6 +53,7 @@ def sections(summary: Mapping[str, Any], material: Material) -> list[Section]:
             trading.days(summary),
         ),
         _section("windows", "Windows", windows(summary) or _NO_ROWS, trading.chosen_brackets(summary["windows"])),
+        _section("symbols", "Symbols", symbols(summary)),
         _section("reliability", "Reliability", reliability(summary) or _NO_ROWS, forecast.calibration(summary)),
         _section("histogram", "Forecasts by outcome", histogram(summary, material) or _NO_ROWS),
         _section("threshold-costs", "Threshold and costs", threshold_costs(material) or _NEVER_TRADES),
@@ -75,6 +77,7 @@ def sections(summary: Mapping[str, Any], material: Material) -> list[Section]:
         ),
         _section("time", "Time", stages(summary)),
     ]
+    return [section for section in found if section.parts]
 
 
 def _section(name: str, heading: str, *parts: Part) -> Section:

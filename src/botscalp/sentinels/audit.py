@@ -32,7 +32,7 @@ from botscalp.pipeline.sentinels import (
 from botscalp.pipeline.stopwatch import Stopwatch
 from botscalp.pipeline.tracking import NewRun, TrackedDataset, TrackedResult
 from botscalp.pipeline.trials import Trial, market_names
-from botscalp.pipeline.window import check_window
+from botscalp.pipeline.window import check_window, parts
 from botscalp.sentinels import perturbed, report, retrained
 from botscalp.sentinels.diagnosis import SENTINELS, Audited, diagnosed
 from botscalp.sentinels.walk import Pipeline
@@ -186,7 +186,8 @@ def last_windows(experiment: Experiment, panel: Panel, count: int) -> tuple[Wind
     purge_ns = span_bars * panel.interval_ns
     windows = experiment.wfo.between(*panel.span_ns, interval_ns=panel.interval_ns, purge_ns=purge_ns)[-count:]
     for window in windows:
-        check_window(panel, window, calibration=experiment.calibration, span_bars=span_bars)
+        for part in parts(panel, experiment.trainer):
+            check_window(part, window, calibration=experiment.calibration, span_bars=span_bars)
     return windows
 
 

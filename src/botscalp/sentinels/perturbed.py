@@ -17,7 +17,7 @@ from botscalp.pipeline.rules import Rule
 from botscalp.pipeline.scores import StoredScores
 from botscalp.pipeline.sentinels import Point, counted, random_points
 from botscalp.pipeline.trading import chosen_brackets
-from botscalp.pipeline.window import FittedWindow
+from botscalp.pipeline.window import FittedModel, FittedWindow, inputs_of
 from botscalp.sentinels.walk import Pipeline, Walk, seeded
 from botscalp.types import Bars, Bool, Float32, Float64, Int64
 from botscalp.windows import Window
@@ -82,9 +82,9 @@ def _fitted(pipeline: Pipeline, panel: Panel, fit: FittedWindow) -> dict[str, ob
     backtest = pipeline.experiment.backtest
     validation = ModelPredictions.of(panel, [fit]).validation
     return {
-        "weights": {name: tensor.numpy().tobytes() for name, tensor in fit.weights.items()},
-        "scaler": fit.scaler.as_dict(),
-        "calibrator": fit.calibrator.as_dict(),
+        "weights": [{name: one.numpy().tobytes() for name, one in model.weights.items()} for model in fit.models],
+        "scaler": [model.scaler.as_dict() for model in fit.models],
+        "calibrator": [model.calibrator.as_dict() for model in fit.models],
         "base rate": fit.base_rate,
         "losses of its epochs": fit.history,
         "probabilities of validation": (fit.calibration.p_raw.tobytes(), fit.calibration.p.tobytes()),
@@ -107,21 +107,23 @@ def future_decisions(pipeline: Pipeline, walk: Walk, brackets: Sequence[Bracket]
             inside=inside & panel.predictable_N,
         )
         looked_at += len(chosen)
-        for first in range(0, len(chosen), POINTS_AT_ONCE):
-            some = chosen[first : first + POINTS_AT_ONCE]
-            for point, what in _changed_decisions(pipeline, fit, brackets[number], some):
-                found.append(f"{what}, at or before {point.text}")
+        for model in fit.models:
+            mine = [point for point in chosen if point.bars.symbol in model.symbols]
+            for first in range(0, len(mine), POINTS_AT_ONCE):
+                some = mine[first : first + POINTS_AT_ONCE]
+                for point, what in _changed_decisions(pipeline, model, brackets[number], some):
+                    found.append(f"{what}, at or before {point.text}")
     words = "points at which a decision up to a bar changed with the bars after it"
     return counted("future_perturbation_decisions", found, looked_at, words)
 
 
 def _changed_decisions(
-    pipeline: Pipeline, fit: FittedWindow, bracket: Bracket, points: Sequence[Point]
+    pipeline: Pipeline, model: FittedModel, bracket: Bracket, points: Sequence[Point]
 ) -> Iterator[tuple[Point, str]]:
     """The points where something decided differs between the two futures, and what."""
     features = pipeline.experiment.features
     forks = [point.fork(2 * features.lookback_bars + features.lags + DECIDED_BARS) for point in points]
-    decided = _decided(pipeline, fit, bracket, forks)
+    decided = _decided(pipeline, model, bracket, forks)
     for point, forked, mine, other in zip(points, forks, decided[::2], decided[1::2], strict=True):
         # An order of a signal may find no bar to fill in where bars are missing: only what was filled is compared.
         same_times = len(forked.bars) == len(forked.other)
@@ -131,7 +133,7 @@ def _changed_decisions(
                 break
 
 
-def _decided(pipeline: Pipeline, fit: FittedWindow, bracket: Bracket, forks: Sequence[Fork]) -> list[dict[str, bytes]]:
+def _decided(pipeline: Pipeline, model: FittedModel, bracket: Bracket, forks: Sequence[Fork]) -> list[dict[str, bytes]]:
     """What was decided up to the last common bar, in both versions of each fork in turn; all are predicted in one go."""
     from botscalp.training.forecasters import forecaster_of
 
@@ -142,7 +144,13 @@ def _decided(pipeline: Pipeline, fit: FittedWindow, bracket: Bracket, forks: Seq
     for panel, (_, last) in zip(panels, stretches, strict=True):
         mine = np.flatnonzero(panel.predictable_N[: last + 1 + LATER_BARS])
         rows.append(mine[mine > last - DECIDED_BARS])
-    x_NF = fit.scaler.scaled(np.concatenate([panel.x_NF for panel in panels]))
+    x_NF = inputs_of(
+        np.concatenate([panel.x_NF for panel in panels]),
+        np.concatenate([np.full(len(bars), model.symbols.index(bars.symbol)) for bars, _ in stretches]),
+        model.symbols,
+        scaler=model.scaler,
+        trainer=experiment.trainer,
+    )
     first = np.cumsum([0, *(len(panel.x_NF) for panel in panels)])
     every_row = np.concatenate([begin + mine for begin, mine in zip(first[:-1], rows, strict=True)])
     forecaster = forecaster_of(
@@ -153,10 +161,10 @@ def _decided(pipeline: Pipeline, fit: FittedWindow, bracket: Bracket, forks: Seq
         device="cpu",
         seed=0,
     )
-    forecaster.load(fit.weights)
+    forecaster.load(model.weights)
     timeline = Timeline.of([bars for bars, _ in stretches], experiment.features.lookback_bars)
     p_raw = forecaster.predict(x_NF=x_NF, timeline=timeline, rows=every_row)
-    each_p = np.split(fit.calibrator.calibrated(p_raw), np.cumsum([len(mine) for mine in rows])[:-1])
+    each_p = np.split(model.calibrator.calibrated(p_raw), np.cumsum([len(mine) for mine in rows])[:-1])
     return [
         {"a probability": p[mine <= last].tobytes(), **_traded(experiment.backtest, bracket, bars, mine, p, last)}
         for (bars, last), mine, p in zip(stretches, rows, each_p, strict=True)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from botscalp.features.samples import Timeline
 from botscalp.models.boosting import Boosting
+from botscalp.training.examples import Examples
 from botscalp.training.fit import FitReport, OnEpoch
 from botscalp.types import Float32, Float64, Int64
 
@@ -23,18 +24,9 @@ class BoostedForecaster:
         self.settings = settings
         self.booster: lightgbm.Booster | None = None
 
-    def fit(
-        self,
-        *,
-        x_NF: Float32,
-        label_N: Float32,
-        timeline: Timeline,
-        train_rows: Int64,
-        stopping_rows: Int64,
-        seed: int,
-        on_epoch: OnEpoch,
-    ) -> FitReport:
+    def fit(self, examples: Examples, *, seed: int, on_epoch: OnEpoch) -> FitReport:
         """One entry of the history a tree; `on_epoch` is called once, for trees are no epochs."""
+        x_NF, label_N = examples.x_NF, examples.label_N
         parameters = {
             "objective": "binary",
             "metric": ["binary_logloss", "auc"],
@@ -49,8 +41,8 @@ class BoostedForecaster:
             "verbosity": -1,
         }
         started = time.perf_counter()
-        train = lightgbm.Dataset(x_NF[train_rows], label_N[train_rows], params=parameters)
-        stopping = train.create_valid(x_NF[stopping_rows], label_N[stopping_rows])
+        train = lightgbm.Dataset(x_NF[examples.train_rows], label_N[examples.train_rows], params=parameters)
+        stopping = train.create_valid(x_NF[examples.stopping_rows], label_N[examples.stopping_rows])
         found: dict[str, dict[str, list[float]]] = {}
         self.booster = lightgbm.train(
             parameters,
@@ -64,13 +56,14 @@ class BoostedForecaster:
             ],
         )
         report = FitReport(best_epoch=self.booster.best_iteration - 1, seconds=time.perf_counter() - started)
+        report.steps_s = report.seconds  # a tree is a step, its share of validation included
         report.history = [
             {"train/loss": train_loss, "val/loss": loss, "val/auc": auc}
             for train_loss, loss, auc in zip(
                 found["train"]["binary_logloss"], found["val"]["binary_logloss"], found["val"]["auc"], strict=True
             )
         ]
-        report.samples = len(train_rows) * len(report.history)
+        report.samples = len(examples.train_rows) * len(report.history)
         on_epoch(1, report.history[report.best_epoch])
         return report
 

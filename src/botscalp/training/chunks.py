@@ -79,7 +79,7 @@ def with_warm_up(rows_R: Int64, timeline: Timeline, *, warm_up: int, length: int
 
 @dataclass(frozen=True)
 class StoppingBatches:
-    """First rows of chunks in their order, so many at a time."""
+    """First rows of chunks in their order, so many at a time; where they are, batches are."""
 
     first_C: Tensor
     batch: int
@@ -98,11 +98,14 @@ class TrainingBatches:
     Args:
         batch: chunks an optimiser step.
         seed: of chunks and order.
+        device: where batches are; a whole epoch moves there at once, so that no step waits for a copy.
     """
 
-    def __init__(self, rows_R: Int64, *, lags: int, length: int, batch: int, seed: int) -> None:
+    def __init__(
+        self, rows_R: Int64, *, lags: int, length: int, batch: int, seed: int, device: str | torch.device = "cpu"
+    ) -> None:
         self.rows_R, self.lags, self.length = rows_R, lags, length
-        self.batch = batch
+        self.batch, self.device = batch, device
         self.random = np.random.default_rng(seed)
         self._draw()
 
@@ -112,8 +115,8 @@ class TrainingBatches:
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
         """First rows [B], and which of the last steps are asked for [B, K]."""
         order = self.random.permutation(len(self.chunks.first_C))
-        first_C = torch.from_numpy(self.chunks.first_C[order])
-        asked_CK = torch.from_numpy(self.chunks.asked[order])
+        first_C = torch.from_numpy(self.chunks.first_C[order]).to(self.device)
+        asked_CK = torch.from_numpy(self.chunks.asked[order]).to(self.device)
         self._draw()
         yield from zip(torch.split(first_C, self.batch), torch.split(asked_CK, self.batch), strict=True)
 

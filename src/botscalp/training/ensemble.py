@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from botscalp.features.samples import Timeline
+from botscalp.training.examples import Examples
 from botscalp.training.fit import FitReport, OnEpoch
 from botscalp.training.forecaster import Forecaster
 from botscalp.types import Float32, Float64, Int64
@@ -27,35 +28,18 @@ class EnsembleForecaster:
         self.stack = stack
         self.mixture_M = np.full(len(members), 1 / len(members))
 
-    def fit(
-        self,
-        *,
-        x_NF: Float32,
-        label_N: Float32,
-        timeline: Timeline,
-        train_rows: Int64,
-        stopping_rows: Int64,
-        seed: int,
-        on_epoch: OnEpoch,
-    ) -> FitReport:
+    def fit(self, examples: Examples, *, seed: int, on_epoch: OnEpoch) -> FitReport:
         """Fit one member after another; the history is that of all of them."""
         whole = FitReport()
         for number, member in enumerate(self.members):
-            report = member.fit(
-                x_NF=x_NF,
-                label_N=label_N,
-                timeline=timeline,
-                train_rows=train_rows,
-                stopping_rows=stopping_rows,
-                seed=seed + number,
-                on_epoch=lambda epoch, metrics: on_epoch(1, metrics),
-            )
+            report = member.fit(examples, seed=seed + number, on_epoch=lambda epoch, metrics: on_epoch(1, metrics))
             whole.history += report.history
             whole.samples += report.samples
             whole.seconds += report.seconds
+            whole.steps_s += report.steps_s
         if self.stack:
-            p_MR = self._each(x_NF, timeline, stopping_rows)
-            self.mixture_M = mixture_weights(p_MR, label_N[stopping_rows])
+            p_MR = self._each(examples.x_NF, examples.timeline, examples.stopping_rows)
+            self.mixture_M = mixture_weights(p_MR, examples.label_N[examples.stopping_rows])
         return whole
 
     def predict(self, *, x_NF: Float32, timeline: Timeline, rows: Int64) -> Float64:

@@ -20,6 +20,7 @@ from torch import nn
 from botscalp.errors import UserError
 from botscalp.features.samples import Timeline
 from botscalp.training.chunks import Chunks, StoppingBatches, TrainingBatches, with_lags, with_warm_up
+from botscalp.training.examples import Examples
 from botscalp.training.module import DirectionModule, steps_of
 from botscalp.training.settings import Device, TrainerSettings
 from botscalp.types import Float32, Float64, Int64
@@ -44,6 +45,8 @@ class FitReport:
     """labelled rows times epochs"""
     seconds: float = 0.0
     """validation passes included"""
+    steps_s: float = 0.0
+    """of them, up to the validation of each epoch: batches, passes forward and back, optimiser steps"""
 
 
 class BestEpoch(Callback):
@@ -65,14 +68,26 @@ class BestEpoch(Callback):
         self.on_epoch(trainer.current_epoch + 1, metrics)
 
 
+class StepsClock(Callback):
+    """Measures what epochs take up to their validation."""
+
+    def __init__(self, report: FitReport) -> None:
+        self.report = report
+        self.started = 0.0
+
+    def on_train_epoch_start(self, trainer: Trainer, module: LightningModule) -> None:
+        self.started = time.perf_counter()
+
+    def on_validation_start(self, trainer: Trainer, module: LightningModule) -> None:
+        if module.device.type == "cuda":
+            torch.cuda.synchronize(module.device)  # the steps were handed over, and may not have run yet
+        self.report.steps_s += time.perf_counter() - self.started
+
+
 def fit_head(
     head: nn.Module,
+    examples: Examples,
     *,
-    x_NF: Float32,
-    label_N: Float32,
-    timeline: Timeline,
-    train_rows: Int64,
-    stopping_rows: Int64,
     lags: int,
     settings: TrainerSettings,
     device: Device,
@@ -82,9 +97,7 @@ def fit_head(
     """Train `head` in place; it ends with the weights of its best epoch on the stopping rows.
 
     Args:
-        x_NF: scaled features of all rows, N x F.
-        label_N: labels of all rows; 0 or 1 at train_rows and stopping_rows.
-        train_rows, stopping_rows: labelled rows, increasing.
+        lags: bars that a sample holds.
         seed: of chunks, their order, and dropout.
         on_epoch: called with the number of finished epochs and their metrics.
 
@@ -96,22 +109,23 @@ def fit_head(
     torch.manual_seed(seed)
     torch.set_num_threads(1)
     length, batch = (1, settings.batch) if settings.sampling == "samples" else (settings.chunk, settings.chunks)
-    stopping = prediction_chunks(stopping_rows, timeline, lags=lags, settings=settings)
+    stopping = prediction_chunks(examples.stopping_rows, examples.timeline, lags=lags, settings=settings)
     module = DirectionModule(
         head,
-        x_NF=torch.from_numpy(x_NF),
-        label_N=torch.from_numpy(label_N),
+        x_NF=torch.from_numpy(examples.x_NF),
+        label_N=torch.from_numpy(examples.label_N),
         steps=lags - 1 + length,
         stopping=stopping,
-        label_R=torch.from_numpy(label_N[stopping_rows]),
+        label_R=torch.from_numpy(examples.label_N[examples.stopping_rows]),
         lr=settings.lr,
+        compiled=settings.compile,
     )
     trainer = Trainer(
         accelerator="gpu" if device == "cuda" else "cpu",
         devices=1,
         precision=settings.precision,
         max_epochs=settings.epochs,
-        callbacks=[best, EarlyStopping("val/loss", patience=settings.patience, mode="min")],
+        callbacks=[StepsClock(report), best, EarlyStopping("val/loss", patience=settings.patience, mode="min")],
         deterministic="warn" if device == "cuda" else True,
         logger=False,
         enable_checkpointing=False,
@@ -122,11 +136,13 @@ def fit_head(
     started = time.perf_counter()
     trainer.fit(
         module,
-        train_dataloaders=TrainingBatches(train_rows, lags=lags, length=length, batch=batch, seed=seed),
-        val_dataloaders=StoppingBatches(torch.from_numpy(stopping.first_C), _predicted_at_once(settings)),
+        train_dataloaders=TrainingBatches(
+            examples.train_rows, lags=lags, length=length, batch=batch, seed=seed, device=device
+        ),
+        val_dataloaders=StoppingBatches(torch.from_numpy(stopping.first_C).to(device), _predicted_at_once(settings)),
     )
     report.seconds = time.perf_counter() - started
-    report.samples = len(train_rows) * len(report.history)
+    report.samples = len(examples.train_rows) * len(report.history)
     if best.weights is None:
         raise UserError(
             "trainer.lr",
@@ -169,17 +185,16 @@ def predict_head(
     batch = _predicted_at_once(settings)
     first_C = torch.from_numpy(
         np.concatenate([chunks.first_C, np.full(-len(chunks.first_C) % batch, chunks.first_C[-1])])
-    )
+    ).to(device)
     head.eval().to(device)
     x_NF_there = torch.from_numpy(x_NF).to(device)
     logits = [
-        head(x_NF_there[steps_of(first_B.to(device), chunks.steps, len(x_NF))], last=chunks.last).double().cpu()
+        head(x_NF_there[steps_of(first_B, chunks.steps, len(x_NF))], last=chunks.last)
         for first_B in torch.split(first_C, batch)
     ]
     head.to("cpu")
-    p_CK = torch.cat(
-        logits
-    ).sigmoid()  # whole vectors: the last few values of an array go another way, to other last bits
+    # Of the whole array: the last few values of a shorter one go another way, to other last bits.
+    p_CK = torch.cat(logits).double().cpu().sigmoid()
     return p_CK[chunks.chunk_R, chunks.step_R].numpy()
 
 

@@ -6,6 +6,7 @@ from typing import Protocol
 from torch import Tensor
 
 from botscalp.features.samples import Timeline
+from botscalp.training.examples import Examples
 from botscalp.training.fit import FitReport, OnEpoch
 from botscalp.types import Float32, Float64, Int64
 
@@ -13,18 +14,8 @@ from botscalp.types import Float32, Float64, Int64
 class Forecaster(Protocol):
     """What every model can do."""
 
-    def fit(
-        self,
-        *,
-        x_NF: Float32,
-        label_N: Float32,
-        timeline: Timeline,
-        train_rows: Int64,
-        stopping_rows: Int64,
-        seed: int,
-        on_epoch: OnEpoch,
-    ) -> FitReport:
-        """Learn from the labels of train_rows; those of stopping_rows say when to stop, and how to weigh what is learnt."""
+    def fit(self, examples: Examples, *, seed: int, on_epoch: OnEpoch) -> FitReport:
+        """Learn from the examples; `on_epoch` is called with the number of finished epochs and their metrics."""
         ...
 
     def predict(self, *, x_NF: Float32, timeline: Timeline, rows: Int64) -> Float64:

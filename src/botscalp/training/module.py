@@ -1,7 +1,8 @@
 """The LightningModule around a head.
 
 The features of all rows stay on the device as one matrix; a batch says where its chunks begin, and they are gathered
-there. No sample is ever built in Python, and within an epoch nothing waits for the device.
+there. No sample is ever built in Python, an epoch's batches move to the device at once, and within an epoch nothing
+waits for it: losses and logits are read when it ends.
 
 Shapes: N rows of all symbols, B batch, S steps (oldest bar first), K last steps, R rows that are asked for, F features.
 """
@@ -31,10 +32,13 @@ class DirectionModule(LightningModule):
         stopping: chunks whose loss says when to stop.
         label_R: labels of their rows.
         lr: learning rate of Adam.
+        compiled: whether torch.compile makes the passes through the head. Its weights keep their names, and whoever calls
+            the head itself, as prediction does, calls it as it is.
     """
 
     x_NF: Tensor
     label_N: Tensor
+    place_R: Tensor
 
     def __init__(
         self,
@@ -46,12 +50,15 @@ class DirectionModule(LightningModule):
         stopping: Chunks,
         label_R: Tensor,
         lr: float,
+        compiled: bool = False,
     ) -> None:
         super().__init__()
         self.head = head
+        self.logits_of = torch.compile(head.forward) if compiled else head.forward
         self.steps, self.stopping, self.label_R, self.lr = steps, stopping, label_R, lr
-        self.register_buffer("x_NF", x_NF, persistent=False)
-        self.register_buffer("label_N", label_N, persistent=False)
+        place_R = torch.from_numpy(stopping.chunk_R * stopping.last + stopping.step_R)
+        for name, tensor in (("x_NF", x_NF), ("label_N", label_N), ("place_R", place_R)):
+            self.register_buffer(name, tensor, persistent=False)
         self.losses: list[Tensor] = []
         self.logits: list[Tensor] = []
 
@@ -59,7 +66,7 @@ class DirectionModule(LightningModule):
         first_B, asked_BK = batch
         row_BS = steps_of(first_B, self.steps, len(self.x_NF))
         label_BK = self.label_N[row_BS[:, -asked_BK.shape[1] :]].where(asked_BK, 0.0)
-        logit_BK = self.head(self.x_NF[row_BS], last=asked_BK.shape[1])
+        logit_BK = self.logits_of(self.x_NF[row_BS], last=asked_BK.shape[1])
         losses_BK = cross_entropy(logit_BK, label_BK, reduction="none").where(asked_BK, 0.0)
         loss: Tensor = losses_BK.sum() / asked_BK.sum()
         self.losses.append(loss.detach())
@@ -67,10 +74,10 @@ class DirectionModule(LightningModule):
 
     def validation_step(self, first_B: Tensor, _: int) -> None:
         row_BS = steps_of(first_B, self.stopping.steps, len(self.x_NF))
-        self.logits.append(self.head(self.x_NF[row_BS], last=self.stopping.last).float())
+        self.logits.append(self.logits_of(self.x_NF[row_BS], last=self.stopping.last).float())
 
     def on_validation_epoch_end(self) -> None:
-        logit_R = torch.cat(self.logits)[self.stopping.chunk_R, self.stopping.step_R].cpu()
+        logit_R = torch.cat(self.logits).flatten()[self.place_R].cpu()
         self.log("train/loss", torch.stack(self.losses).mean())
         self.losses.clear()
         self.logits.clear()
@@ -78,4 +85,5 @@ class DirectionModule(LightningModule):
         self.log("val/auc", binary_auroc(logit_R.sigmoid(), self.label_R.long()))
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.Adam(self.parameters(), lr=self.lr)
+        fused = True if self.device.type == "cuda" else None  # one kernel a step, where launches are what a step costs
+        return torch.optim.Adam(self.parameters(), lr=self.lr, fused=fused)

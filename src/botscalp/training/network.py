@@ -7,6 +7,7 @@ from torch import Tensor
 
 from botscalp.features.samples import Timeline
 from botscalp.models.heads.causal import CausalHead
+from botscalp.training.examples import Examples
 from botscalp.training.fit import FitReport, OnEpoch, fit_head, predict_head
 from botscalp.training.settings import Device, TrainerSettings
 from botscalp.types import Float32, Float64, Int64
@@ -21,25 +22,11 @@ class NetworkForecaster:
     settings: TrainerSettings
     device: Device
 
-    def fit(
-        self,
-        *,
-        x_NF: Float32,
-        label_N: Float32,
-        timeline: Timeline,
-        train_rows: Int64,
-        stopping_rows: Int64,
-        seed: int,
-        on_epoch: OnEpoch,
-    ) -> FitReport:
+    def fit(self, examples: Examples, *, seed: int, on_epoch: OnEpoch) -> FitReport:
         """See `fit_head`."""
         return fit_head(
             self.head,
-            x_NF=x_NF,
-            label_N=label_N,
-            timeline=timeline,
-            train_rows=train_rows,
-            stopping_rows=stopping_rows,
+            examples,
             lags=self.lags,
             settings=self.settings,
             device=self.device,

@@ -32,6 +32,15 @@ class TrainerSettings:
     device: Literal["auto", "cpu", "cuda"]
     precision: Literal[32, "bf16-mixed"]
     """of the forward and backward pass; weights are always float32"""
+    compile: bool
+    """whether torch.compile makes the training passes, once a process, recurrent layers left as they are; prediction is never
+    compiled: it is the same to the last bit everywhere"""
+    model_per: Literal["all", "symbol"]
+    """all: one model learns from the rows of all symbols. symbol: each has a model, scaler and calibrator of its own"""
+    symbol_features: bool
+    """whether a model of several symbols is told which one a row is of"""
+    window_workers: Count
+    """fits at once, each in a process of its own; no figure depends on it"""
 
     def resolved_device(self) -> Device:
         """The device that will be used; UserError where cuda is asked for and absent."""
@@ -59,5 +68,9 @@ BASELINE = TrainerSettings(
     patience=2,
     device="auto",
     precision=32,
+    compile=False,
+    model_per="all",
+    symbol_features=False,
+    window_workers=1,
 )
 """how the linear baseline is fitted beside every model"""

@@ -12,6 +12,7 @@ from botscalp.pipeline.evidence.estimates import Estimate, Estimator, TradeRows
 from botscalp.pipeline.evidence.forecasts import Metrics, auc, brier_skill, forecast_estimates, metrics_of
 from botscalp.pipeline.evidence.periods import Periods, compared, difference, raw_auc
 from botscalp.pipeline.evidence.regimes import Regime, by_regime
+from botscalp.pipeline.evidence.symbols import SymbolEvidence, by_symbol
 from botscalp.pipeline.evidence.trading import AtCosts, at_costs, best_baseline, deflated, trade_estimates
 from botscalp.pipeline.evidence.windows import WindowEvidence, by_window
 from botscalp.pipeline.predictions import ModelPredictions, Predictions
@@ -32,6 +33,7 @@ class Evidence:
     metrics: Metrics
     metrics_raw: Metrics
     windows: list[WindowEvidence]
+    symbols: list[SymbolEvidence]
     estimates: dict[str, Estimate]
     """what rules weigh, by group/name, e.g. test/auc, backtest/mean_net_bps, auc_gain/linear"""
     backtest: Summary
@@ -128,6 +130,7 @@ def weigh(
         metrics=metrics_of(test, test.p, rows),
         metrics_raw=metrics_of(test, test.p_raw, rows),
         windows=by_window(test, result, trades, estimator),
+        symbols=by_symbol(test, symbols, result, trades, estimator),
         estimates=forecast_estimates(test, others, estimator)
         | {
             "test/squared_calibration_error": calibrated.squared_error,

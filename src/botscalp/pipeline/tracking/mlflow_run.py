@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from botscalp.errors import Interrupted
 from botscalp.pipeline.tracking.colours import COLOUR, next_colour
 from botscalp.pipeline.tracking.dataset import dataset_input
+from botscalp.pipeline.tracking.machine import SystemMetrics
 from botscalp.pipeline.tracking.orphans import OWNER, close_orphans, this_process
 from botscalp.pipeline.tracking.recording import NewRun, TrackedResult, TrackedWindow
 from botscalp.pipeline.tracking.store import open_store, runs_of
@@ -68,10 +69,11 @@ class MlflowRun:
     colour: str
     steps: "list[Metric]" = field(default_factory=list)
     """values of windows that wait: pages list metrics as they were logged, and the headline is to come first"""
+    machine: SystemMetrics = field(default_factory=SystemMetrics)
 
     @uninterrupted()
     def log_beginning(self) -> None:
-        """Parameters, bars and config."""
+        """Parameters, bars and config; what the machine does is watched from here on."""
         from mlflow.entities import Param
 
         self.client.log_batch(self.run_id, params=[Param(key, value) for key, value in self.new.params.items()])
@@ -79,6 +81,7 @@ class MlflowRun:
             self.client.log_inputs(self.run_id, [dataset_input(self.new.dataset)])
         if self.new.config is not None:
             self.client.log_artifact(self.run_id, str(self.new.config))
+        self.machine.start(self.run_id, self.location["tracking_uri"])
 
     def search(self, sharpes: Sequence[float | None]) -> Search:
         """A line of the ledger, and what it holds by then."""
@@ -127,8 +130,9 @@ class MlflowRun:
 
     @uninterrupted()
     def end(self, status: str) -> None:
-        """Say how the run ended, after what its windows came to."""
+        """Say how the run ended, after what its windows came to and what the machine did."""
         try:
+            self.steps.extend(self.machine.stop())
             self._log_steps()
         finally:
             self.client.set_terminated(self.run_id, status)

@@ -67,7 +67,12 @@ class TrackedWindow:
             test_start_ns=window.test.start_ns,
             name=f"{title} w{window.index:02d} {window.test.iso()[0][:10]}",
             history=fit.history,
-            metrics={**shown, "time/fit_s": fit.fit_s, "time/epochs": len(fit.history)},
+            metrics={
+                **shown,
+                "time/fit_s": fit.fit_s,
+                "time/epochs": len(fit.history),
+                "time/samples_per_s": fit.samples / fit.fit_s,
+            },
         )
 
 

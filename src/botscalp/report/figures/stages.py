@@ -69,5 +69,8 @@ def _reading(seconds: Mapping[str, float], total_s: float, counted_s: float, sam
         f"{samples_per_s:,.0f} samples a second."
     )
     if counted_s > 1.01 * total_s:
-        words += " The stages add up to more than that: windows that were reused count with what they took when they were fitted."
+        words += (
+            " The stages add up to more than that: windows that were reused count with what they took when they were fitted, "
+            "and of fits that ran at once each counts."
+        )
     return words
