@@ -44,7 +44,7 @@ def _rules(bars: Bars) -> Iterator[tuple[Bool, tuple[str, ...], str, str]]:
     yield step < 0, (), "goes back in time", "sort the source by open time"
     yield step == 0, (), "repeats the time of the row before it", "keep one row for each open time"
     yield (
-        (bars.open_time_ns - (_MONDAY_NS if bars.interval_ns % UNITS_NS["w"] == 0 else 0)) % bars.interval_ns != 0,
+        (bars.open_time_ns - phase_ns(bars.interval_ns)) % bars.interval_ns != 0,
         (),
         f"lies off the grid of {interval_name(bars.interval_ns)}, the source's interval",
         "give bars of one interval, with the time at which each bar opens, in UTC",
@@ -68,6 +68,11 @@ def _rules(bars: Bars) -> Iterator[tuple[Bool, tuple[str, ...], str, str]]:
             "has takers buy more than was traded",
             "both count base asset: check that taker_buy_volume is not the quote column",
         )
+
+
+def phase_ns(interval_ns: int) -> int:
+    """Where the grid of the interval begins: weeks on a Monday, everything else at the first moment of 1970."""
+    return _MONDAY_NS if interval_ns % UNITS_NS["w"] == 0 else 0
 
 
 def inferred_interval_ns(open_time_ns: Int64, *, key: str, value: object) -> int:

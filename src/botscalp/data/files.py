@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from os.path import expanduser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 from zipfile import BadZipFile
 
 import numpy as np
@@ -51,7 +51,8 @@ class FileSource:
     """Bars of one file, or of one file per symbol."""
 
     path: str
-    """a file, or a pattern in which {symbol} stands for each of `symbols`; relative to the working directory"""
+    """a file, or a folder of the store; in a pattern {symbol} stands for each of `symbols`; relative to the working
+    directory"""
     symbols: Annotated[tuple[str, ...], MinLen(1)]
     """what the bars are called and what {symbol} becomes"""
     start: str | None
@@ -120,9 +121,11 @@ def _warn_of_another_symbol(path: Path, symbol: str) -> None:
 
 
 def table_of(path: Path) -> "pd.DataFrame":
-    """The file's rows as they stand, its columns named."""
+    """The file's rows as they stand, its columns named; of a folder of the store, the rows of every month."""
     import pandas as pd
 
+    if (path / "manifest.json").is_file():
+        return _stored(path)
     if not path.is_file():
         raise UserError("data.path", path, "is a folder" if path.is_dir() else "no such file", _what_exists_near(path))
     suffix = next((suffix for suffix in SUFFIXES if path.name.lower().endswith(suffix)), None)
@@ -142,6 +145,13 @@ def table_of(path: Path) -> "pd.DataFrame":
         raise UserError("data.path", path, f"cannot be read: {reason}", "check that the file is whole") from error
     # A table saved with its times as index.
     return table.reset_index(names="open_time") if isinstance(table.index, pd.DatetimeIndex) else table
+
+
+def _stored(folder: Path) -> "pd.DataFrame":
+    from botscalp.data.store import read_table, series_at
+
+    store, series = series_at(folder)
+    return cast("pd.DataFrame", read_table(store, series).to_pandas())
 
 
 def _csv(path: Path) -> "pd.DataFrame":

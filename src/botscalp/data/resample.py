@@ -1,0 +1,70 @@
+"""Longer bars out of shorter ones, equal to those that the exchange prints itself."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from botscalp.data.bars import phase_ns
+from botscalp.errors import UserError
+from botscalp.times import interval_name
+from botscalp.types import Bars, Bool, Float64, Int64
+
+DECIMALS = 8
+"""of Binance's volumes, at most"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resampled:
+    """Bars of the longer interval."""
+
+    bars: Bars
+    complete: Bool
+    """whether each holds all its shorter bars, shape (T,); the exchange prints one that lacks some all the same"""
+
+
+def resample(bars: Bars, interval_ns: int, *, key: str = "data.interval") -> Resampled:
+    """Each bar of `interval_ns` that has at least one of the bars, from those that it has.
+
+    Raises:
+        UserError: the interval is no multiple of the bars' own, naming `key`.
+    """
+    if interval_ns % bars.interval_ns:
+        problem = f"is no multiple of {interval_name(bars.interval_ns)}, the bars' own interval"
+        raise UserError(key, interval_name(interval_ns), problem, "a multiple of it")
+    assert len(bars), "there are bars"
+    phase = phase_ns(interval_ns)
+    number = (bars.open_time_ns - phase) // interval_ns
+    first = np.flatnonzero(np.diff(number, prepend=-1))
+    last = np.append(first[1:], len(bars)) - 1
+    long = Bars(
+        symbol=bars.symbol,
+        interval_ns=interval_ns,
+        open_time_ns=number[first] * interval_ns + phase,
+        open=bars.open[first],
+        high=np.maximum.reduceat(bars.high, first),
+        low=np.minimum.reduceat(bars.low, first),
+        close=bars.close[last],
+        volume=sums(bars.volume, first),
+        quote_volume=None if bars.quote_volume is None else sums(bars.quote_volume, first),
+        trades=None if bars.trades is None else sums(bars.trades, first),
+        taker_buy_volume=None if bars.taker_buy_volume is None else sums(bars.taker_buy_volume, first),
+    )
+    return Resampled(bars=long, complete=last - first + 1 == interval_ns // bars.interval_ns)
+
+
+def sums(column: Float64, first: Int64) -> Float64:
+    """The sum of each group of rows, groups beginning at `first`; exact where the column holds short decimals.
+
+    Doubles are off by what each decimal lost when it was read, and their sums by more: 60 minutes of BTCUSDT turn over
+    788,219,626.6369106. So a column of at most `DECIMALS` decimals is added up as integers, and the sum divided once.
+    """
+    largest = float(np.abs(column).max())
+    for decimals in range(DECIMALS + 1):
+        if largest * 10.0**decimals >= 2.0**53:
+            break
+        units = np.rint(column * 10.0**decimals)
+        if (units / 10.0**decimals == column).all():
+            total = np.add.reduceat(units.astype(np.int64), first)
+            # Above 2^53 units a double would round before it is divided.
+            return np.asarray((total / np.longdouble(10**decimals)).astype(np.float64))
+    return np.asarray(np.add.reduceat(column, first))
