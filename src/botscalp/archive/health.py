@@ -1,0 +1,219 @@
+"""What is odd about a series in the store: bars that are missing, without trades or far off, and files that were changed."""
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from botscalp.data.manifest import FUNDING, Revision, Series, utc_text
+from botscalp.data.store import ingest_command, read_manifest, read_months, times_ns
+from botscalp.errors import UserError
+from botscalp.times import DAY_NS, parse_time_ns
+from botscalp.types import Float64, Int64
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SCHEMA = 1
+FAR = 20.0
+"""true ranges beyond that many medians of their month are worth a look: some 25 bars of a year of 5-minute bars of BTCUSDT"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """Bars one after the other."""
+
+    start: str
+    """open time of the first, UTC"""
+    end: str
+    """when the last ends"""
+    bars: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlier:
+    """A bar that moved further than bars of its month do; the market's doing, or a wrong price."""
+
+    time: str
+    """its open time, UTC"""
+    true_range_bps: float
+    """from the lowest to the highest of its prices and the close before, in 0.01 %"""
+    medians: float
+    """the same in medians of its month"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Day:
+    """A UTC day of the calendar."""
+
+    day: str
+    expected: int
+    """bars, within the time that the series speaks for"""
+    bars: int
+    zero_volume: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Health:
+    """Of one series; of funding rates, which keep no grid, only what its files say."""
+
+    series: Series
+    start: str
+    """the files and the recent bars speak for [start, end), UTC"""
+    end: str
+    bars: int
+    expected: int | None
+    recent: int
+    """bars of the exchange's interface, since the archive has them not yet"""
+    gaps: tuple[Stretch, ...]
+    """bars that the files and the exchange lack"""
+    unfetched: tuple[Stretch, ...]
+    """time in between that no file in the store speaks for; it is not expected"""
+    zero_volume: tuple[Stretch, ...]
+    outliers: tuple[Outlier, ...]
+    """the furthest first"""
+    repairs: tuple[str, ...]
+    revisions: tuple[Revision, ...]
+    overridden: tuple[str, ...]
+    """files taken although their published checksum is another"""
+    calendar: tuple[Day, ...]
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of the expected bars that are there."""
+        return self.bars / self.expected if self.expected else None
+
+    @property
+    def json(self) -> str:
+        """All of it."""
+        values = {"schema": SCHEMA, **asdict(self), "series": str(self.series), "coverage": self.coverage}
+        return json.dumps(values, indent=1) + "\n"
+
+
+def health_report(store: Path, wanted: Sequence[Series]) -> list[Health]:
+    """Look through each series, and leave `health.json` and the calendar `health.png` beside its manifest.
+
+    Raises:
+        UserError: nothing is stored of a series, or a file is not the one that was written.
+    """
+    from botscalp.archive.health_figure import calendar
+    from botscalp.report.drawing import write_png
+
+    found = []
+    for series in wanted:
+        health = health_of(store, series)
+        folder = series.folder(store)
+        (folder / "health.json").write_text(health.json)
+        if health.calendar:
+            write_png(folder / "health.png", calendar(health))
+        found.append(health)
+    return found
+
+
+def health_of(store: Path, series: Series) -> Health:
+    """The health of one series, read a month at a time; errors as `health_report`."""
+    manifest = read_manifest(store, series)
+    months = manifest.months.values()
+    if not months:
+        remedy = f"fetch it: {ingest_command([series], store=store, start_ns=None, end_ns=None)}"
+        raise UserError("store", series.folder(store), "holds nothing", remedy)
+    spans = {
+        name: (parse_time_ns(month.start, key="start"), parse_time_ns(month.end, key="end"))
+        for name, month in sorted(manifest.months.items())
+    }
+    return Health(
+        series=series,
+        start=utc_text(min(start for start, _ in spans.values())),
+        end=utc_text(max(end for _, end in spans.values())),
+        bars=sum(month.rows for month in months),
+        recent=sum(month.recent_rows for month in months),
+        repairs=tuple(repair for month in months for repair in month.repairs),
+        revisions=manifest.revisions,
+        overridden=tuple(name for name, source in manifest.sources.items() if source.overridden),
+        **_nothing() if series.interval == FUNDING else _of_bars(store, series, spans),
+    )
+
+
+def _nothing() -> dict[str, Any]:
+    return {"expected": None, **dict.fromkeys(("gaps", "unfetched", "zero_volume", "outliers", "calendar"), ())}
+
+
+def _of_bars(store: Path, series: Series, spans: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+    """What the bars themselves show, month by month; `spans` holds the time that each month's files speak for."""
+    step_ns = series.interval_ns
+    numbers = {name: (start_ns // step_ns, -(-end_ns // step_ns)) for name, (start_ns, end_ns) in spans.items()}
+    missing: list[tuple[int, int]] = []
+    idle: list[tuple[int, int]] = []
+    outliers: list[Outlier] = []
+    counts = Counter[int](), Counter[int](), Counter[int]()  # by UTC day: expected bars, bars, bars without trades
+    last, last_close = -1, np.nan
+    for name, table in read_months(store, series, columns=["open_time", "high", "low", "close", "volume"]):
+        start, end = numbers[name]
+        number = times_ns(table, series) // step_ns
+        still = number[table["volume"].to_numpy() == 0.0]
+        missing += _between(np.concatenate([[start - 1], number, [end]]))
+        idle += _runs(still)
+        for count, some in zip(counts, (np.arange(start, end), number, still), strict=True):
+            days, bars = np.unique(some * step_ns // DAY_NS, return_counts=True)
+            count.update(dict(zip(days.tolist(), bars.tolist(), strict=True)))
+        if not len(number):
+            continue
+        before = np.concatenate([[last_close], table["close"].to_numpy()[:-1]])
+        before[np.diff(number, prepend=last) != 1] = np.nan
+        outliers += _far(table, number * step_ns, before)
+        last, last_close = int(number[-1]), float(table["close"][-1].as_py())
+    expected_D, bars_D, idle_D = counts
+    edges = [number for span in numbers.values() for number in span][1:-1]
+    return {
+        "expected": expected_D.total(),
+        "gaps": _stretches(missing, step_ns),
+        "unfetched": _stretches(
+            [(end, start) for end, start in zip(edges[::2], edges[1::2], strict=True) if end < start], step_ns
+        ),
+        "zero_volume": _stretches(idle, step_ns),
+        "outliers": tuple(sorted(outliers, key=lambda one: -one.medians)),
+        "calendar": tuple(
+            Day(day=str(np.datetime64(day, "D")), expected=expected_D[day], bars=bars_D[day], zero_volume=idle_D[day])
+            for day in sorted(expected_D)
+        ),
+    }
+
+
+def _between(number: Int64) -> list[tuple[int, int]]:
+    """[first, end) of the numbers that are missing between each two."""
+    row = np.flatnonzero(np.diff(number) > 1)
+    return list(zip((number[row] + 1).tolist(), number[row + 1].tolist(), strict=True))
+
+
+def _runs(number: Int64) -> list[tuple[int, int]]:
+    """[first, end) of the stretches of numbers that follow each other."""
+    edge = np.flatnonzero(np.diff(number) != 1) + 1
+    return [(int(part[0]), int(part[-1]) + 1) for part in np.split(number, edge) if len(part)]
+
+
+def _stretches(ranges: Iterable[tuple[int, int]], step_ns: int) -> tuple[Stretch, ...]:
+    """As times; ranges that touch, for a month ends between them, are one."""
+    joined: list[tuple[int, int]] = []
+    for first, end in ranges:
+        if joined and joined[-1][1] == first:
+            first = joined.pop()[0]
+        joined.append((first, end))
+    return tuple(
+        Stretch(start=utc_text(first * step_ns), end=utc_text(end * step_ns), bars=end - first) for first, end in joined
+    )
+
+
+def _far(table: "pa.Table", time_ns: Int64, before: Float64) -> list[Outlier]:
+    """The month's outliers; `before` holds the close of the bar before each, NaN where that is missing."""
+    high, low = np.fmax(table["high"].to_numpy(), before), np.fmin(table["low"].to_numpy(), before)
+    bps = 1e4 * (high / low - 1.0)
+    moved = bps[bps > 0.0]
+    medians = bps / np.median(moved) if len(moved) else np.zeros(len(bps))
+    return [
+        Outlier(time=utc_text(int(time_ns[row])), true_range_bps=float(bps[row]), medians=float(medians[row]))
+        for row in np.flatnonzero(medians > FAR)
+    ]

@@ -1,0 +1,429 @@
+"""`python -m botscalp.ingest` against a server on loopback: what it asks for, what it keeps, and what it says."""
+
+import json
+import random
+import re
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from csvs import klines_csv
+from hydra import compose, initialize_config_dir
+from runs import arguments, command
+from server import ArchiveServer, path_of, served
+
+from botscalp.archive.plan import Span
+from botscalp.archive.web import Patience
+from botscalp.config import CONF
+from botscalp.data.manifest import Manifest, Series
+from botscalp.data.store import read_bars, read_manifest, stored_series
+from botscalp.errors import UserError
+from botscalp.ingest import fetch
+
+SERIES = Series(market="spot", symbol="BTCUSDT", interval="5m")
+TODAY = date(2024, 3, 20)
+
+
+@pytest.fixture
+def server() -> Iterator[ArchiveServer]:
+    """January as a month, and 25 to 29 February as days."""
+    with served() as server:
+        publish(server, "2024-01", *(f"2024-02-{day}" for day in range(25, 30)))
+        yield server
+
+
+@pytest.fixture
+def ingest(server: ArchiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Manifest]:
+    """ingest("start=2024-01", ...): run the command in this process; what the store then holds of BTCUSDT 5m."""
+    monkeypatch.setattr("botscalp.archive.web.Patience", partial(Patience, backoff_s=0.01))
+
+    def run(*words: str, series: Series = SERIES) -> Manifest:
+        given = {word.partition("=")[0] for word in words}
+        usual = {
+            "start": "2024-01",
+            "end": "2024-02",
+            "store": str(tmp_path / "bars"),
+            "base_url": server.url,
+            "recent": "false",
+            **{f"rest_url.{market}": server.url for market in ("spot", "um", "cm")},
+        }
+        overrides = [f"{key}={value}" for key, value in usual.items() if key not in given]
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            fetch(compose("ingest", overrides=[*overrides, *words]))
+        return read_manifest(tmp_path / "bars", series)
+
+    return run
+
+
+def publish(server: ArchiveServer, *periods: str, series: Series = SERIES) -> None:
+    """Let the archive hold the periods' files, of made-up bars."""
+    for period in periods:
+        stem = f"{series.symbol}-{series.interval}-{period}"
+        server.add_csv(stem, klines_csv(f"{stem}.zip", interval=series.interval), market=series.market)
+
+
+def interface_rows(*days: str) -> list[list[Any]]:
+    """The same bars as the exchange's interface gives them."""
+    lines = b"".join(klines_csv(name(day)) for day in days).decode().splitlines()
+    return [
+        [int(cell) if column in (0, 6, 8) else cell for column, cell in enumerate(line.split(","))] for line in lines
+    ]
+
+
+def name(period: str) -> str:
+    return f"BTCUSDT-5m-{period}.zip"
+
+
+def snapshot(store: Path) -> dict[str, Any]:
+    """What a store holds, but for when it came, and for locks."""
+    found: dict[str, Any] = {}
+    for path in sorted(store.rglob("*")):
+        where = str(path.relative_to(store))
+        if path.suffix == ".json":
+            found[where] = re.sub(r'"(fetched|noticed|url)": "[^"]*"', "", path.read_text())
+        elif path.is_file() and path.suffix != ".lock":
+            found[where] = path.read_bytes()
+    return found
+
+
+def test_a_month_where_there_is_one_and_days_where_there_is_none(
+    server: ArchiveServer, ingest: Callable[..., Manifest], tmp_path: Path
+) -> None:
+    manifest = ingest()
+    wanted = [name("2024-01"), *(name(f"2024-02-{day}") for day in range(25, 30))]
+    assert sorted(server.gets()) == sorted(wanted)
+    assert sorted(manifest.sources) == sorted(wanted)
+    assert {month: held.rows for month, held in manifest.months.items()} == {"2024-01": 31 * 288, "2024-02": 5 * 288}
+    bars = read_bars(tmp_path / "bars", SERIES)
+    expected = klines_csv(name("2024-01")) + b"".join(klines_csv(name(f"2024-02-{day}")) for day in range(25, 30))
+    columns = np.loadtxt(expected.splitlines(), delimiter=",", usecols=range(1, 6)).T
+    for column, values in zip((bars.open, bars.high, bars.low, bars.close, bars.volume), columns, strict=True):
+        assert np.array_equal(column, values)
+    assert not list((tmp_path / "bars").rglob("*.part")) and not list((tmp_path / "bars").rglob("*.zip"))
+
+
+def test_a_second_run_asks_for_nothing(server: ArchiveServer, ingest: Callable[..., Manifest], tmp_path: Path) -> None:
+    ingest()
+    before = snapshot(tmp_path / "bars")
+    server.requests.clear()
+    ingest()
+    assert server.requests == []
+    assert snapshot(tmp_path / "bars") == before
+
+
+def test_a_dry_run_says_how_much_and_touches_nothing(
+    server: ArchiveServer, ingest: Callable[..., Manifest], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ingest("dry_run=true")
+    size_mb = sum(len(content) for content in server.files.values()) / 1e6
+    assert capsys.readouterr().out == f"spot/BTCUSDT/5m: 6 files to fetch, {size_mb:.1f} MB, 2024-01 .. 2024-02\n"
+    assert server.gets() == [] and not (tmp_path / "bars").exists()
+
+
+def test_a_wider_request_fetches_the_difference(server: ArchiveServer, ingest: Callable[..., Manifest]) -> None:
+    ingest("start=2024-02-27", "end=2024-02-28")
+    assert sorted(server.gets()) == [name("2024-02-27"), name("2024-02-28")]
+    server.requests.clear()
+    assert not ingest("start=2024-02-27", "end=2024-02-28").months["2024-02"].complete
+    assert server.gets() == []
+    assert ingest("start=2024-01").months["2024-02"].complete
+    assert sorted(server.gets()) == [name("2024-01"), *(name(f"2024-02-{day}") for day in (25, 26, 29))]
+
+
+def test_a_month_that_appears_takes_the_place_of_its_days(
+    server: ArchiveServer, ingest: Callable[..., Manifest]
+) -> None:
+    ingest("start=2024-02-27", "end=2024-02-28")
+    publish(server, "2024-02")
+    month = ingest("start=2024-02-27", "end=2024-02-28").months["2024-02"]
+    assert [source.name for source in month.sources] == [name("2024-02")]
+    assert (month.rows, month.complete) == (29 * 288, True)
+
+
+def test_a_revised_file_is_noticed_and_fetched(server: ArchiveServer, ingest: Callable[..., Manifest]) -> None:
+    old = ingest().sources[name("2024-01")].sha256
+    rows = klines_csv(name("2024-01")).splitlines(keepends=True)
+    server.add_csv("BTCUSDT-5m-2024-01", b"".join(rows[:-1]))
+    server.requests.clear()
+    assert ingest().revisions == ()
+    assert server.gets() == []
+    manifest = ingest("revisions=true")
+    assert server.gets() == [name("2024-01")]
+    (revision,) = manifest.revisions
+    assert (revision.name, revision.old, revision.new) == (
+        name("2024-01"),
+        old,
+        manifest.sources[name("2024-01")].sha256,
+    )
+    assert manifest.months["2024-01"].rows == 31 * 288 - 1
+    server.requests.clear()
+    assert ingest("revisions=true").revisions == (revision,)
+    assert server.gets() == []
+
+
+def test_a_stale_checksum_is_overridden_by_name_and_recorded(
+    server: ArchiveServer, ingest: Callable[..., Manifest]
+) -> None:
+    bad = name("2024-02-26")
+    server.files[f"{path_of(bad)}.CHECKSUM"] = f"{'0' * 64}  {bad}\n".encode()
+    with pytest.raises(UserError, match="accept_checksum") as caught:
+        ingest()
+    assert caught.value.value == bad
+    manifest = ingest(f"accept_checksum=[{bad}]")
+    source = manifest.sources[bad]
+    assert (source.overridden, source.published_sha256) == (True, "0" * 64)
+    assert sum(source.overridden for source in manifest.sources.values()) == 1
+    assert ingest("revisions=true").sources[bad] == source
+
+
+def test_a_refused_file_spoils_no_other_and_is_asked_for_again(
+    server: ArchiveServer, ingest: Callable[..., Manifest], tmp_path: Path
+) -> None:
+    bad = name("2024-02-26")
+    good = server.files[path_of(bad)]
+    server.put(bad, b"<html>Please sign in</html>")
+    with pytest.raises(UserError, match="no whole zip"):
+        ingest()
+    manifest = read_manifest(tmp_path / "bars", SERIES)
+    assert len(manifest.sources) == 5 and not manifest.months["2024-02"].complete
+    server.put(bad, good)
+    server.requests.clear()
+    assert len(ingest().sources) == 6
+    assert server.gets() == [bad]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_bad_day_of_the_network_changes_nothing(
+    server: ArchiveServer, ingest: Callable[..., Manifest], tmp_path: Path, seed: int
+) -> None:
+    random_ = random.Random(seed)
+    for path in list(server.files):
+        for asked in (path, f"{path}.CHECKSUM"):
+            server.faults[asked] = random_.choices(["dropped", "failing", "broken_off", "truncated", "redirected"], k=2)
+    ingest()
+    calm = tmp_path / "calm"
+    server.faults.clear()
+    ingest(f"store={calm}")
+    assert snapshot(tmp_path / "bars") == snapshot(calm)
+
+
+def test_days_that_are_not_over_are_not_asked_for(server: ArchiveServer, ingest: Callable[..., Manifest]) -> None:
+    today = datetime.now(UTC).date()
+    days = [(today - timedelta(days=back)).isoformat() for back in (3, 2, 1)]
+    publish(server, *days[:2])
+    manifest = ingest(f"start={days[0]}", "end=null")
+    assert sorted(manifest.sources) == [name(day) for day in days[:2]]
+    assert not manifest.months[days[1][:7]].complete
+    asked = {path.rpartition("/")[2] for _, path, _ in server.requests}
+    assert name(days[2]) in asked and name(today.isoformat()) not in asked
+    publish(server, days[2])
+    server.requests.clear()
+    ingest(f"start={days[0]}", "end=null")
+    assert server.gets() == [name(days[2])]
+
+
+def test_recent_bars_follow_the_archive_and_give_way_to_it(
+    server: ArchiveServer, ingest: Callable[..., Manifest], capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.klines["spot", "BTCUSDT", "5m"] = interface_rows("2024-02-28", "2024-02-29", "2024-03-01")
+    words = ["start=2024-02-28", "end=2024-03-01", "recent=true"]
+    months = ingest(*words).months
+    assert "288 recent rows, from 2024-03-01 00:00:00 UTC, of the exchange itself" in capsys.readouterr().out
+    assert {name: (month.rows, month.recent_rows) for name, month in months.items()} == {
+        "2024-02": (576, 0),
+        "2024-03": (288, 288),
+    }
+    server.requests.clear()
+    assert ingest(*words).months == months
+    assert [path for method, path, _ in server.requests if method == "GET"] == []
+    publish(server, "2024-03-01")
+    assert (ingest(*words).months["2024-03"].rows, ingest(*words).months["2024-03"].recent_rows) == (288, 0)
+
+
+def test_the_last_days_may_be_the_exchange_s_alone(server: ArchiveServer, ingest: Callable[..., Manifest]) -> None:
+    yesterday = (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
+    server.klines["spot", "BTCUSDT", "5m"] = interface_rows(yesterday)
+    month = ingest(f"start={yesterday}", f"end={yesterday}", "recent=true").months[yesterday[:7]]
+    assert month.rows == month.recent_rows == 288
+
+
+def test_no_interface_costs_the_recent_bars_alone(
+    server: ArchiveServer, ingest: Callable[..., Manifest], tmp_path: Path
+) -> None:
+    with pytest.raises(UserError, match="recent=false") as caught:
+        ingest("end=2024-03-01", "recent=true", "rest_url.spot=http://127.0.0.1:9")
+    assert caught.value.key == "rest_url.spot"
+    assert len(read_manifest(tmp_path / "bars", SERIES).sources) == 6
+
+
+def test_several_symbols_markets_and_funding(
+    server: ArchiveServer, ingest: Callable[..., Manifest], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        publish(server, "2024-01", series=Series(market="um", symbol=symbol, interval="1h"))
+    rates = b"calc_time,funding_interval_hours,last_funding_rate\n" + b"".join(
+        b"%d,8,0.00010000\n" % (1_704_067_200_000 + 28_800_000 * row) for row in range(93)
+    )
+    server.add_csv("BTCUSDT-fundingRate-2024-01", rates, market="um")
+    ingest("symbols=[ETHUSDT,BTCUSDT]", "market=um", "interval=1h", "end=2024-01")
+    assert capsys.readouterr().out.splitlines()[-1] == (
+        "python -m botscalp.train data=binance data.market=um data.interval=1h "
+        f"'data.symbols=[ETHUSDT,BTCUSDT]' data.store={tmp_path / 'bars'}"
+    )
+    ingest("kind=funding", "market=um", "end=2024-01")
+    held = {str(series) for series in stored_series(tmp_path / "bars")}
+    assert held == {"um/BTCUSDT/1h", "um/BTCUSDT/funding", "um/ETHUSDT/1h"}
+
+
+@pytest.mark.parametrize(
+    ("words", "key"),
+    [
+        (["symbols=[BTCUSD]"], "symbols"),
+        (["symbols=[]"], "symbols"),
+        (["symbols=[../../etc]"], "symbols"),
+        (["interval=7m"], "interval"),
+        (["interval=1s", "market=um"], "interval"),
+        (["market=margin"], "market"),
+        (["kind=trades"], "kind"),
+        (["kind=funding"], "market"),
+        (["start=2024-13"], "start"),
+        (["start=January"], "start"),
+        (["start=2024-02-30"], "start"),
+        (["start=2024-03", "end=2024-02"], "start"),
+        (["start=2190"], "start"),
+        (["at_once=0"], "at_once"),
+        (["base_url=http://127.0.0.1:9"], "base_url"),
+        (["base_url=nonsense"], "base_url"),
+        (["end=2024-02", "accept_checksum=x.zip"], "accept_checksum"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else " ".join(value),
+)
+def test_a_mistake_is_answered_with_its_key(ingest: Callable[..., Manifest], words: list[str], key: str) -> None:
+    with pytest.raises(UserError) as caught:
+        ingest(*words)
+    assert caught.value.key == key
+
+
+def test_spans_take_in_both_ends() -> None:
+    def span(start: str, end: str | None) -> tuple[str, str]:
+        found = Span.of(start, end, today=TODAY)
+        return found.first.isoformat(), found.last.isoformat()
+
+    assert span("2022", "2022") == ("2022-01-01", "2022-12-31")
+    assert span("2022-01", "2024-02") == ("2022-01-01", "2024-02-29")
+    assert span("2023-12-31", "2024-01-01") == ("2023-12-31", "2024-01-01")
+    assert span("2024-03", None) == span("2024-03", "2030") == ("2024-03-01", "2024-03-20")
+    assert Span.of("2023-11-30", "2024-01-01", today=TODAY).months == ["2023-11", "2023-12", "2024-01"]
+
+
+def test_the_command_says_what_it_did_and_how_to_go_on(server: ArchiveServer, tmp_path: Path) -> None:
+    words = ["symbols=[BTCUSDT]", "start=2024-01", "end=2024-02", f"base_url={server.url}", "recent=false"]
+    dry = command("ingest", *words, "--dry-run", cwd=tmp_path)
+    assert (dry.returncode, dry.stderr) == (0, "") and "6 files to fetch" in dry.stdout
+    done = command("ingest", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "2024-01: 8,928 rows, 1 file" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("python -m botscalp.train data=binance ")
+    wrong = command("ingest", "repot", cwd=tmp_path)
+    assert wrong.returncode == 2 and "did you mean report?" in wrong.stderr
+    missing = command("ingest", "symbols=[BTCUSDT]", cwd=tmp_path)
+    assert missing.returncode == 2 and "start=" in missing.stderr and "Traceback" not in missing.stderr
+    assert "--dry-run" in command("ingest", cwd=tmp_path).stdout
+
+
+def test_two_ingests_at_once_fetch_everything_once(server: ArchiveServer, tmp_path: Path) -> None:
+    for path in server.files:
+        server.faults[path] = ["slow"]
+    words = ["start=2024-01", "end=2024-02", f"base_url={server.url}", "recent=false"]
+    both = [
+        subprocess.Popen(arguments("ingest", *words), cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    said = [one.communicate(timeout=60)[0] for one in both]
+    assert [one.returncode for one in both] == [0, 0]
+    assert len(server.gets()) == len(server.files)
+    assert sum("another ingest works on spot/BTCUSDT/5m: waiting for it" in text for text in said) <= 1
+    assert len(read_manifest(tmp_path / "bars", SERIES).sources) == 6
+
+
+def test_an_interrupted_ingest_says_how_to_go_on(server: ArchiveServer, tmp_path: Path) -> None:
+    server.drip_bytes = 500
+    for path in server.files:
+        server.faults[path] = ["always slow"]
+    words = ["start=2024-01", "end=2024-02", f"base_url={server.url}", "recent=false"]
+    running = subprocess.Popen(
+        arguments("ingest", *words), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not server.gets():
+        time.sleep(0.05)
+    time.sleep(0.2)
+    running.send_signal(signal.SIGINT)
+    _, stderr = running.communicate(timeout=20)
+    assert running.returncode == 130
+    assert "To go on: python -m botscalp.ingest start=2024-01" in stderr and "Traceback" not in stderr
+    assert list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize("moments", [2, pytest.param(30, marks=pytest.mark.slow)])
+def test_killed_at_random_moments_and_resumed_the_store_is_the_same(tmp_path: Path, moments: int) -> None:
+    """kill -9 some time after one of its requests: while it plans, downloads, parses or writes; then the same command again."""
+    random_ = random.Random(moments)
+    with served() as server:
+        for symbol in ("BTCUSDT", "ETHUSDT"):
+            series = Series(market="spot", symbol=symbol, interval="1h")
+            publish(server, "2024-01", "2024-02", *(f"2024-03-{day:02}" for day in range(1, 9)), series=series)
+        words = [
+            "symbols=[BTCUSDT,ETHUSDT]",
+            "interval=1h",
+            "start=2024-01",
+            "end=2024-03",
+            f"base_url={server.url}",
+            "recent=false",
+        ]
+        calm = tmp_path / "calm"
+        calm.mkdir()
+        assert command("ingest", *words, cwd=calm).returncode == 0
+        reference = snapshot(calm / "bars")
+        assert len(reference) == 8
+        asked = len(server.requests)
+        server.drip_bytes, server.pause_s = 2_000, 0.02
+        for path in server.files:
+            server.faults[path] = ["always slow"]
+        left = set()
+        for number in range(moments):
+            folder = tmp_path / f"killed{number}"
+            folder.mkdir()
+            server.requests.clear()
+            process = subprocess.Popen(arguments("ingest", *words), cwd=folder, stdout=subprocess.DEVNULL)
+            moment = random_.randint(1, asked)
+            while len(server.requests) < moment and process.poll() is None:
+                time.sleep(0.005)
+            time.sleep(random_.uniform(0, 0.3))
+            process.kill()
+            process.wait()
+            left.add(tuple(sorted(path.name for path in folder.rglob("*") if path.is_file())))
+            check_what_a_kill_left(folder / "bars")
+            done = command("ingest", *words, cwd=folder)
+            assert done.returncode == 0, done.stderr
+            assert snapshot(folder / "bars") == reference
+            shutil.rmtree(folder)
+        assert len(left) > moments // 2, "the kills came at different moments"
+
+
+def check_what_a_kill_left(store: Path) -> None:
+    """Whatever has a final name is whole: manifests, months that they describe, zips that were verified."""
+    for path in store.rglob("manifest.json"):
+        json.loads(path.read_text())
+    for path in store.rglob("*.parquet"):
+        pq.read_table(path)
+    for series in stored_series(store):
+        if read_manifest(store, series).months:
+            read_bars(store, series)
