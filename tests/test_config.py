@@ -27,6 +27,7 @@ KEYS = {
     "train": "study seed resume report store fail_on",
     "data=file": "path symbols start end",
     "data=simulated": "symbols interval start end edge seed volatility_bps signal_persistence",
+    "data=binance": "store market symbols interval start end",
     "data=trivial": "symbols interval start end seed",
     "features=technical": "lags returns rsi ema macd atr bollinger vwap volume volatility taker_flow",
     "features=ohlcv": "lags returns rsi ema macd atr bollinger vwap volume volatility taker_flow",
@@ -51,16 +52,20 @@ KEYS = {
     "calibration=beta": "",
     "calibration=isotonic": "",
     "backtest=default": "threshold stop_atr target_atr max_hold atr_span select candidates taker_bps maker_bps slippage_bps "
-    "slippage_ticks spread_bps through_ticks funding latency_bars finer tick round_prices step min_notional notional contract "
+    "slippage_ticks spread_bps through_ticks funding latency_bars finer filters tick round_prices step min_notional notional contract "
     "equity_fraction volatility_target kelly_fraction max_exposure cooldown_bars daily_loss_stop capital",
     "backtest=a10g_2025": "threshold stop_atr target_atr max_hold atr_span select candidates taker_bps maker_bps slippage_bps "
-    "slippage_ticks spread_bps through_ticks funding latency_bars finer tick round_prices step min_notional notional contract "
+    "slippage_ticks spread_bps through_ticks funding latency_bars finer filters tick round_prices step min_notional notional contract "
     "equity_fraction volatility_target kelly_fraction max_exposure cooldown_bars daily_loss_stop capital",
+    "backtest=binance": "threshold stop_atr target_atr max_hold atr_span select candidates taker_bps maker_bps slippage_bps "
+    "slippage_ticks spread_bps through_ticks funding latency_bars finer filters tick round_prices step min_notional notional "
+    "contract equity_fraction volatility_target kelly_fraction max_exposure cooldown_bars daily_loss_stop capital",
     "verdict=default": "min_trades min_days max_decay suspicious_auc suspicious_accuracy suspicious_sharpe "
     "suspicious_saturation overrides",
     "tracking=mlflow": "",
     "tracking=none": "",
     "predict": "run window out store seed",
+    "ingest": "symbols market interval kind start end store recent revisions accept_checksum dry_run at_once base_url rest_url",
 }
 
 DEFAULTS = {
@@ -147,7 +152,7 @@ def test_the_keys_are_the_public_ones() -> None:
     for option in found:
         group = option.partition("=")[0]
         found[option] = " ".join(str(key) for key in config("train", option)[group] if key != "_target_")
-    for name in ("train", "predict"):
+    for name in ("train", "predict", "ingest"):
         found[name] = " ".join(
             str(key) for key in config(name) if key not in GROUPS and key not in ("debug", "experiment")
         )

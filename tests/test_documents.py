@@ -10,9 +10,11 @@ import signal
 import subprocess
 import time
 import urllib.request
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from server import months_csv, served
 
 ROOT = Path(__file__).resolve().parents[1]
 DOCUMENTS = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -34,10 +36,19 @@ def project(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> Path:
     (home / "shared").mkdir()
     (home / "shared" / "data").symlink_to(real_data)
     copy = home / "botscalp"
-    ignored = shutil.ignore_patterns(".venv", ".git", "mlruns", "screenshots", "__pycache__", ".*_cache")
+    ignored = shutil.ignore_patterns(".venv", ".git", "mlruns", "bars", "screenshots", "__pycache__", ".*_cache")
     shutil.copytree(ROOT, copy, symlinks=True, ignore=ignored)
     (copy / ".venv").symlink_to(ROOT / ".venv")
     return copy
+
+
+@pytest.fixture(scope="module")
+def archive(real_data: Path) -> Iterator[str]:
+    """The address of Binance's archive on loopback, with the 5m bars of spot BTCUSDT."""
+    with served() as server:
+        for month, csv in months_csv(real_data / "binance-spot-BTCUSDT-5m.parquet").items():
+            server.add_csv(f"BTCUSDT-5m-{month}", csv)
+        yield server.url
 
 
 def environment() -> dict[str, str]:
@@ -50,8 +61,14 @@ def test_documents_hold_commands() -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [line for line in commands() if line not in INSTALLS_OR_TESTS])
-def test_command_runs(project: Path, command: str) -> None:
-    done = subprocess.run(["bash", "-c", command], cwd=project, env=environment(), capture_output=True, text=True)
+def test_command_runs(project: Path, archive: str, command: str) -> None:
+    done = subprocess.run(
+        ["bash", "-c", command],
+        cwd=project,
+        env=environment() | {"BOTSCALP_ARCHIVE": archive},
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
     assert "Traceback" not in done.stderr
     if "experiment=a10g_2025" in command:

@@ -37,8 +37,12 @@ def build(values: Mapping[str, Any], key: str) -> Any:
     return checked(kind, {name: value for name, value in values.items() if name != "_target_"}, key)
 
 
-def checked(kind: type, values: Mapping[str, Any], key: str = "") -> Any:
-    """An instance of the dataclass `kind`, its values checked and converted; errors as in `build`."""
+def checked(kind: type, values: Mapping[str, Any], key: str = "", *, file: str = "conf/train.yaml") -> Any:
+    """An instance of the dataclass `kind`, its values checked and converted; errors as in `build`.
+
+    Args:
+        key: the group that holds the values; without one they stand in `file`.
+    """
     from pydantic import TypeAdapter, ValidationError
 
     prefix = f"{key}." if key else ""
@@ -49,16 +53,18 @@ def checked(kind: type, values: Mapping[str, Any], key: str = "") -> Any:
     try:
         return TypeAdapter(kind).validate_python(dict(values))
     except ValidationError as error:
-        first = error.errors()[0]
+        every = error.errors()
+        # Where a value may be of several kinds, the kind that it got furthest with is the one that was meant.
+        first = max((one for one in every if one["loc"][:1] == every[0]["loc"][:1]), key=lambda one: len(one["loc"]))
         cause = first.get("ctx", {}).get("error")
         if isinstance(cause, UserError):
             raise cause from None
         name = str(first["loc"][0]) if first["loc"] else ""
         value = values.get(name, "nothing")
         for part in first["loc"][1:]:
-            if isinstance(value, Mapping) and isinstance(part, str):
+            if isinstance(value, Mapping) and (part in value or first["type"] == "missing"):
                 name, value = f"{name}.{part}", value.get(part, "nothing")
-        remedy = f"see conf/{key}/ for a valid value" if key else "see conf/train.yaml for a valid value"
+        remedy = f"see conf/{key}/ for a valid value" if key else f"see {file} for a valid value"
         if first["type"] in ("tuple_type", "list_type"):
             remedy = f"write a list: {prefix}{name}=[{value}]"
         raise UserError(f"{prefix}{name}", value, first["msg"], remedy) from None

@@ -1,6 +1,7 @@
 """A result held against the plain reference's run of the same market."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from backtest_reference import Reference
@@ -8,6 +9,7 @@ from reference_records import Bar
 
 from botscalp.backtest import Backtest, Bracket, PredictedBars, Result
 from botscalp.backtest.records import REASONS
+from botscalp.backtest.settings import OF_SYMBOL
 
 TOLERANCE = 1e-9
 AMOUNTS = (
@@ -47,7 +49,7 @@ def reference_of(
 ) -> Reference:
     """The plain reference's run of the account."""
     reference = Reference(
-        rules,
+        [only_for(rules, one.bars.symbol) for one in market],
         *(_bars(one) for one in market),
         funding=[_rates(one) for one in market],
         by_window=by_window,
@@ -55,6 +57,14 @@ def reference_of(
     )
     reference.run()
     return reference
+
+
+def only_for(rules: Backtest, symbol: str) -> Backtest:
+    """The rules with the symbol's own values alone."""
+    values = {name: getattr(rules, name) for name in OF_SYMBOL}
+    return replace(
+        rules, **{name: value[symbol] if isinstance(value, dict) else value for name, value in values.items()}
+    )
 
 
 def _bars(predicted: PredictedBars) -> dict[int, Bar]:

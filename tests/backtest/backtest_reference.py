@@ -14,11 +14,14 @@ from botscalp.backtest import Backtest, Bracket
 
 
 class Reference:
-    """One account. `by_window` holds each window's bracket, `bars_a_day` and number 0 a multiple of it fix the UTC day."""
+    """One account. `by_window` holds each window's bracket, `bars_a_day` and number 0 a multiple of it fix the UTC day.
+
+    `rules` may be one a symbol, which then differ in what an exchange demands and charges alone.
+    """
 
     def __init__(
         self,
-        rules: Backtest,
+        rules: Backtest | Sequence[Backtest],
         *markets: Mapping[int, Bar],
         bug: str | None = None,
         funding: Sequence[Mapping[int, float]] = (),
@@ -26,7 +29,8 @@ class Reference:
         bars_a_day: int = 288,
     ) -> None:
         assert bug is None or bug in (*BUGS, *ACCOUNT_BUGS)
-        self.rules = rules
+        self.each = [rules] * len(markets) if isinstance(rules, Backtest) else list(rules)
+        self.rules = self.each[0]
         self.bug = bug
         self.by_window = by_window
         self.bars_a_day = bars_a_day
@@ -34,7 +38,7 @@ class Reference:
         self.trades: list[Trade] = []
         self.equity: dict[int, float] = {}
         self.day = -1
-        self.day_start = self.last_equity = float(rules.capital)
+        self.day_start = self.last_equity = float(self.rules.capital)
         self.day_lost = False
 
     def run(self) -> None:
@@ -50,6 +54,7 @@ class Reference:
     # --- the open -----------------------------------------------------------------------------------------------------
 
     def miss_or_open(self, symbol: Symbol, number: int) -> None:
+        self.rules = self.each[symbol.index]
         order = symbol.order
         if number not in symbol.bars:
             if order is not None and order.due == number and self.bug != "void signal enters after the gap":
@@ -133,6 +138,7 @@ class Reference:
     # --- inside the bar -----------------------------------------------------------------------------------------------
 
     def inside(self, symbol: Symbol, number: int) -> bool:
+        self.rules = self.each[symbol.index]
         position = symbol.position
         if position is None or number not in symbol.bars:
             return False
@@ -312,12 +318,13 @@ class Reference:
             size = min(size, room)
         if rules.step is not None:
             size = on_grid(size, rules.step, up=self.bug == "sizes round up")
-        if size * price < rules.min_notional and self.bug != "small orders are sent":
+        if size * price < (rules.min_notional or 0.0) and self.bug != "small orders are sent":
             return 0.0
         return size
 
     def leave(self, symbol: Symbol, number: int, raw: float, quote: float, reason: str) -> None:
         """`raw` is the mid price, `quote` what the position's side sees of it."""
+        self.rules = self.each[symbol.index]
         position, rules = symbol.position, self.rules
         assert position is not None
         slips = reason != "target" or self.bug == "slippage on targets"

@@ -179,6 +179,7 @@ def test_buy_and_hold_holds_the_same_of_each_symbol_whatever_the_sizing() -> Non
 def test_whatever_the_plain_kernel_does_not_know_is_a_reason_not_to_take_it() -> None:
     """Every setting but those of the sweep's plain kernel and those that are not the kernel's, changed on its own."""
     aside = {"atr_span", "tick", "select", "candidates", "funding", "finer"}  # the market brings the last two
+    aside |= {"filters"}  # whose values stand in the others when it runs
     other = {
         "round_prices": {"tick": 0.5, "round_prices": True},
         "through_ticks": {"tick": 0.5, "through_ticks": 1.0},

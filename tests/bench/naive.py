@@ -94,7 +94,7 @@ def single_runs_nb(  # type: ignore[no-untyped-def]  # numba infers it
             atr,
             interval_ns,
             brackets_K[k : k + 1],
-            terms_1[0],
+            terms_1,
             None,
             trades,
             pnl,
@@ -121,7 +121,7 @@ def naive_call(loop: Any, market: PredictedBars, settings: Backtest, table: Any)
     call = partial(
         loop,
         *(bars.open_time_ns, bars.open, bars.high, bars.low, bars.close, market.p, market.atr),
-        *(bars.interval_ns, brackets, np.array([settings.terms]), out),
+        *(bars.interval_ns, brackets, settings.terms_of([bars.symbol]), out),
     )
     call()
     for column, name in enumerate(("trades", "net_pnl", "fees", "max_drawdown")):

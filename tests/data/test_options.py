@@ -22,7 +22,7 @@ def option(name: str) -> tuple[type, dict[str, Any]]:
     return getattr(import_module(module), class_name), arguments
 
 
-@pytest.mark.parametrize("name", ["simulated", "file", "trivial"])
+@pytest.mark.parametrize("name", ["simulated", "file", "trivial", "binance"])
 def test_values_stand_in_the_file_alone(name: str) -> None:
     built, arguments = option(name)
     assert list(arguments) == [field.name for field in fields(built)]

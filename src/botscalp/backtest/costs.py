@@ -7,6 +7,7 @@ targets, and which signals find the account flat.
 from dataclasses import replace
 from typing import Any
 
+from botscalp.backtest.by_symbol import times
 from botscalp.backtest.settings import BPS, Backtest
 
 MULTIPLES = (0.0, 0.5, 1.0, 2.0, 3.0)
@@ -32,9 +33,9 @@ def cost_levels(backtest: Backtest, tick: float | None) -> dict[str, Backtest]:
     }
     levels["all_taker"] = replace(backtest, maker_bps=backtest.taker_bps)
     levels["all_maker"] = replace(backtest, taker_bps=backtest.maker_bps, **_slippage(backtest, 0.0))
-    tick = backtest.tick or tick
-    if tick is not None:
-        levels["targets_traded_through"] = replace(backtest, tick=tick, through_ticks=max(backtest.through_ticks, 1.0))
+    step = backtest.tick or tick
+    if step is not None:
+        levels["targets_traded_through"] = replace(backtest, tick=step, through_ticks=max(backtest.through_ticks, 1.0))
     return levels
 
 
@@ -42,10 +43,11 @@ def times_costs(backtest: Backtest, multiple: float) -> Backtest | None:
     """The backtest at so many times its fees, slippage and spread; None where what is sold would fetch nothing."""
     if max(backtest.slippage_bps or 0.0, backtest.spread_bps / 2) * multiple * BPS >= 1.0:
         return None
+    assert backtest.taker_bps is not None and backtest.maker_bps is not None, "at_exchange comes first"
     return replace(
         backtest,
-        taker_bps=backtest.taker_bps * multiple,
-        maker_bps=backtest.maker_bps * multiple,
+        taker_bps=times(backtest.taker_bps, multiple),
+        maker_bps=times(backtest.maker_bps, multiple),
         spread_bps=backtest.spread_bps * multiple,
         **_slippage(backtest, multiple),
     )

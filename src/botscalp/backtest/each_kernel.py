@@ -21,7 +21,7 @@ def run_each_nb(
     atr: Float64,
     interval_ns: int,
     brackets_KG: NDArray[np.void],
-    terms_K: NDArray[np.void],
+    terms_KS: NDArray[np.void],
     account: AccountColumns,
     seen_US: Int64,
     midnight_row_D: Int64,
@@ -38,8 +38,8 @@ def run_each_nb(
     for thread in prange(threads):
         trades, pnl_quote, equity_quote = np.empty(n, TRADE), np.empty(n), np.empty(union)
         returns_D = np.empty(len(midnight_row_D))
-        for k in range(thread, len(terms_K), threads):
-            capital = terms_K[k]["capital_quote"]
+        for k in range(thread, len(terms_KS), threads):
+            capital = terms_KS[k, 0]["capital_quote"]
             count = run_nb(
                 open_time_ns,
                 open_,
@@ -50,7 +50,7 @@ def run_each_nb(
                 atr,
                 interval_ns,
                 brackets_KG[k],
-                terms_K[k],
+                terms_KS[k],
                 account,
                 trades,
                 pnl_quote,

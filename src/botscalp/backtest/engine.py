@@ -95,12 +95,12 @@ class Columns:
         )
 
 
-def run(columns: Columns, brackets: NDArray[np.void], terms: np.void, *, plain: bool) -> Result:
+def run(columns: Columns, brackets: NDArray[np.void], terms_S: NDArray[np.void], *, plain: bool) -> Result:
     """Trade all symbols on one account, over the whole of their bars.
 
     Args:
         brackets: records of BRACKET, as `brackets_of` makes them.
-        terms: a record of TERMS.
+        terms_S: a record of TERMS a symbol.
         plain: whether nothing in the terms or the brackets needs an account.
     """
     from botscalp.backtest.kernel import run_nb
@@ -115,7 +115,7 @@ def run(columns: Columns, brackets: NDArray[np.void], terms: np.void, *, plain: 
         columns.atr,
         columns.interval_ns,
         brackets,
-        terms,
+        terms_S,
         None if plain and columns.bare else columns.account,
         trades,
         pnl_quote,
@@ -123,7 +123,7 @@ def run(columns: Columns, brackets: NDArray[np.void], terms: np.void, *, plain: 
     close_time_ns, equity_quote = _sum_over_union(
         [one.bars.close_time_ns for one in columns.market], np.split(pnl_quote, columns.first_row[1:-1])
     )
-    capital_quote = float(terms["capital_quote"])
+    capital_quote = float(terms_S[0]["capital_quote"])
     equity_quote += capital_quote
     return Result(
         market=columns.market,

@@ -107,7 +107,7 @@ def run_nb(
     atr: Float64,
     interval_ns: int,
     brackets: NDArray[np.void],
-    terms: np.void,
+    terms_S: NDArray[np.void],
     account: AccountColumns | None,
     trades: Trades,
     pnl_quote: Float64,
@@ -116,7 +116,7 @@ def run_nb(
 
     Columns and `pnl_quote` have shape (N,), symbol after symbol, `trades` at least (N,): a trade can open and close within
     a bar, so there can be N-1 of them. `brackets` are records of BRACKET, by symbol and time, each symbol's last one until its
-    end; `terms` is a record of TERMS. Of slippage_rate (fraction of the price) and slippage_price (price units) one is 0.
+    end; `terms_S` holds a record of TERMS a symbol. Of slippage_rate (fraction of the price) and slippage_price (price units) one is 0.
 
     Two tight loops take turns: one walks flat bars to the next signal, one walks a position to the bar that ends it;
     what happened there is worked out after the loop. Both ask sixteen rows at a time. Long and short share the second: only
@@ -128,6 +128,7 @@ def run_nb(
     # Unsigned indices spare numba the test for negative ones.
     one = np.uint64(1)
     lanes = np.uint64(LANES)
+    terms = terms_S[0]
     slippage_rate, slippage_price = terms["slippage_rate"], terms["slippage_price"]
     taker_rate, maker_rate = terms["taker_rate"], terms["maker_rate"]
     notional_quote, contract_base = terms["notional_quote"], terms["contract_base"]
@@ -192,6 +193,9 @@ def run_nb(
             cash, bracket = cash_S[s], brackets[bracket_S[s]]
             threshold, max_hold = bracket["threshold"], bracket["max_hold"]
             stop_atr, target_atr = bracket["stop_atr"], bracket["target_atr"]
+            terms = terms_S[s]
+            slippage_price, tick = terms["slippage_price"], terms["tick"]
+            taker_rate, maker_rate = terms["taker_rate"], terms["maker_rate"]
             row_S[s] = t + one
             now_ns = open_time_ns[t] + interval_ns
             if not 0.0 < atr[t] < np.inf:

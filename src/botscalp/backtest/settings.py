@@ -1,18 +1,24 @@
 """How predictions are traded: when to enter, where to leave, what it costs and how much is at stake."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Annotated, ClassVar, Literal
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from annotated_types import Ge, Gt, Le, Lt, MinLen
+from numpy.typing import NDArray
 
+from botscalp.backtest.by_symbol import BySymbol, joined, of_symbol
 from botscalp.backtest.engine import Bracket, Columns, brackets_of, run
 from botscalp.backtest.records import TERMS
 from botscalp.backtest.result import PredictedBars, Result
+from botscalp.data.filters import Filters, read_filters
 from botscalp.errors import UserError
+from botscalp.options import nearest
 from botscalp.types import Count, NonNegative, Positive
+
+logger = logging.getLogger(__name__)
 
 BPS = 1e-4
 MOST_BARS = 1_000_000
@@ -25,6 +31,12 @@ BY_WINDOW = ("threshold", "stop_atr", "target_atr", "max_hold")
 
 Threshold = Annotated[float, Ge(0.5), Lt(1)]
 Hold = Annotated[int, Ge(1), Le(MOST_BARS)]
+Steps = Positive | dict[str, Positive]
+"""one for every symbol, or one for each"""
+Amounts = NonNegative | dict[str, NonNegative]
+"""likewise"""
+OF_SYMBOL = tuple(field.name for field in fields(Filters))
+"""settings that `filters` brings"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,9 +74,9 @@ class Backtest:
     """validation: each window's threshold and bracket are the best of `candidates` on the second half of its validation"""
     candidates: Candidates
 
-    taker_bps: NonNegative
+    taker_bps: Amounts | None
     """fee per side on entries, stops, timeouts and the end of the data, in 0.01 % of the fill's notional"""
-    maker_bps: NonNegative
+    maker_bps: Amounts | None
     """fee per side on targets, in 0.01 % of the fill's notional"""
     slippage_bps: Annotated[float, Ge(0), Lt(10_000)] | None
     """slippage of each market order in 0.01 % of its price; or slippage_ticks with tick"""
@@ -75,20 +87,22 @@ class Backtest:
     through_ticks: NonNegative
     """ticks that the price must go beyond a target to fill it; at 0 it fills as it is touched"""
     funding: str | None
-    """a file of funding rates, or a pattern with {symbol}; who calls `run` loads it"""
+    """a file of funding rates, a folder of the store, or a pattern with {symbol}; who calls `run` loads it"""
     latency_bars: Annotated[int, Ge(0), Le(MOST_BARS)]
     """bars that an entry order is late"""
     finer: str | None
-    """a file of finer bars, or a pattern with {symbol}; who calls `run` loads it"""
+    """a file of finer bars, a folder of the store, or a pattern with {symbol}; who calls `run` loads it"""
 
-    tick: Positive | None
+    filters: str | None
+    """what the exchange demands and charges, by symbol: a name of SHIPPED or a file; `at_exchange` puts it in place of what is None"""
+    tick: Steps | None
     """price step, quote currency per base unit; on its own it changes nothing"""
     round_prices: bool
     """whether levels and fills lie on multiples of the tick, rounded against us"""
-    step: Positive | None
+    step: Steps | None
     """size step in base units, rounded down to; None for any size"""
-    min_notional: NonNegative
-    """quote currency below which no order is sent"""
+    min_notional: Amounts | None
+    """quote currency below which no order is sent; None for none"""
 
     notional: Positive | None
     """quote currency at stake per trade; or another of SIZES"""
@@ -133,6 +147,10 @@ class Backtest:
             )
 
     def _check_prices(self) -> None:
+        for name in ("taker_bps", "maker_bps"):
+            if getattr(self, name) is None and self.filters is None:
+                remedy = f"set backtest.{name}, or take the exchange's: backtest.filters=binance-um"
+                raise UserError(f"backtest.{name}", None, "a trade has its fee", remedy)
         if (self.slippage_bps is None) == (self.slippage_ticks is None):
             raise UserError(
                 "backtest.slippage_bps",
@@ -140,13 +158,14 @@ class Backtest:
                 f"slippage needs one unit, and backtest.slippage_ticks={self.slippage_ticks}",
                 "set either backtest.slippage_bps or backtest.slippage_ticks (with backtest.tick), the other null",
             )
-        if self.tick is None and (self.slippage_ticks is not None or self.round_prices or self.through_ticks > 0):
+        ticks = self.slippage_ticks is not None or self.round_prices or self.through_ticks > 0
+        if self.tick is None and self.filters is None and ticks:
             raise UserError(
                 "backtest.tick",
                 self.tick,
                 f"ticks need their price, and backtest.slippage_ticks={self.slippage_ticks}, "
                 f"backtest.round_prices={str(self.round_prices).lower()}, backtest.through_ticks={self.through_ticks}",
-                "set backtest.tick to the symbol's price step, or do without these three",
+                "set backtest.tick to the symbol's price step, take the exchange's (backtest.filters), or do without these three",
             )
 
     def _check_candidates(self) -> None:
@@ -176,17 +195,62 @@ class Backtest:
         """What holds where no window has its own."""
         return Bracket(**{name: getattr(self, name) for name in BY_WINDOW})
 
-    @cached_property
-    def terms(self) -> np.void:
-        """The settings that hold in every window, as the kernel's record of TERMS."""
-        tick = self.tick or 0.0
+    def at_exchange(self, symbols: Sequence[str]) -> "Backtest":
+        """The settings for these symbols: what `filters` says in place of each None, and what is set as it is.
+
+        Raises:
+            UserError: there are no such filters, or they or a setting by symbol lack one of the symbols.
+        """
+        found: dict[str, Any] = {
+            name: self._joined(name, value, symbols)
+            for name in OF_SYMBOL
+            if isinstance(value := getattr(self, name), dict)
+        }
+        if self.filters is not None:
+            exchange = read_filters(self.filters, key="backtest.filters")
+            for symbol in symbols:
+                if symbol not in exchange.symbols:
+                    remedy = f"python -m botscalp.ingest filters symbols=[{symbol}] writes a file to name here"
+                    known = nearest(symbol, exchange.symbols)
+                    raise UserError("backtest.filters", self.filters, f"they lack {symbol}", f"{known}; {remedy}")
+                theirs = ", ".join(f"{name} {value:g}" for name, value in vars(exchange.symbols[symbol]).items())
+                logger.info("%s of %s for %s: %s", self.filters, exchange.as_of, symbol, theirs)
+            for name in OF_SYMBOL:
+                of_each = {symbol: float(getattr(exchange.symbols[symbol], name)) for symbol in symbols}
+                if getattr(self, name) is None:
+                    found[name] = joined(of_each)
+                elif name in ("taker_bps", "maker_bps", "min_notional"):
+                    self._warn_of_less(name, of_each)
+        return replace(self, filters=None, **found)
+
+    def _joined(self, name: str, value: Mapping[str, float], symbols: Sequence[str]) -> BySymbol:
+        for symbol in symbols:
+            if symbol not in value:
+                raise UserError(f"backtest.{name}", value, f"has no value for {symbol}", "give one for each symbol")
+        return joined({symbol: value[symbol] for symbol in symbols})
+
+    def _warn_of_less(self, name: str, theirs: Mapping[str, float]) -> None:
+        """Say so where less is set than the exchange takes."""
+        for symbol, value in theirs.items():
+            mine = of_symbol(getattr(self, name), symbol)
+            if mine is not None and mine < value:
+                words = "backtest.%s=%g is less than the %g that %s has for %s; null takes the exchange's"
+                logger.warning(words, name, mine, value, self.filters, symbol)
+
+    def terms_of(self, symbols: Sequence[str]) -> NDArray[np.void]:
+        """The settings that hold in every window, as the kernel's records of TERMS, shape (S,)."""
+        assert self.filters is None, "at_exchange comes first"
+        return np.array([self._terms(symbol) for symbol in symbols], TERMS)
+
+    def _terms(self, symbol: str) -> tuple[float, ...]:
+        own = {name: of_symbol(getattr(self, name), symbol) or 0.0 for name in OF_SYMBOL}
+        tick, step = own["tick"], own["step"]
         rounded = tick if self.round_prices else 0.0
-        step = self.step or 0.0
         values = {
             "slippage_rate": (self.slippage_bps or 0.0) * BPS,
             "slippage_price": (self.slippage_ticks or 0.0) * tick,
-            "taker_rate": self.taker_bps * BPS,
-            "maker_rate": self.maker_bps * BPS,
+            "taker_rate": own["taker_bps"] * BPS,
+            "maker_rate": own["maker_bps"] * BPS,
             "notional_quote": self.notional or 0.0,
             "contract_base": self.contract or 0.0,
             "capital_quote": self.capital,
@@ -201,12 +265,11 @@ class Backtest:
             "ticks_a_unit": _whole_inverse(rounded),
             "step": step,
             "steps_a_unit": _whole_inverse(step),
-            "min_notional_quote": self.min_notional,
+            "min_notional_quote": own["min_notional"],
             "latency_bars": self.latency_bars,
             "cooldown_bars": self.cooldown_bars,
         }
-        terms: np.void = np.array([tuple(values[name] for name in TERMS.names or ())], TERMS)[0]
-        return terms
+        return tuple(values[name] for name in TERMS.names or ())
 
     def run(self, market: Sequence[PredictedBars], by_window: Sequence[Bracket] | None = None) -> Result:
         """Trade all symbols on one account, over the whole of their bars.
@@ -217,7 +280,8 @@ class Backtest:
         assert market, "a backtest needs at least one symbol"
         columns = Columns(tuple(market))
         brackets = brackets_of(columns, self.bracket, by_window, self.latency_bars)
-        return run(columns, brackets, self.terms, plain=self.plain and by_window is None)
+        terms_S = self.terms_of([one.bars.symbol for one in market])
+        return run(columns, brackets, terms_S, plain=self.plain and by_window is None)
 
 
 def _whole_inverse(step: float) -> float:

@@ -89,6 +89,7 @@ def _each(columns: Columns, configs: Sequence[Backtest]) -> dict[str, NDArray[An
     from botscalp.backtest.each_kernel import run_each_nb
     from botscalp.backtest.records import TOTALS
 
+    symbols = [one.bars.symbol for one in columns.market]
     times_ns = [one.bars.close_time_ns for one in columns.market]
     union_ns = np.unique(np.concatenate(times_ns))
     midnight_row_D = midnight_rows(union_ns)
@@ -101,7 +102,7 @@ def _each(columns: Columns, configs: Sequence[Backtest]) -> dict[str, NDArray[An
             columns.atr,
             columns.interval_ns,
             np.stack([brackets_of(columns, config.bracket, None, config.latency_bars) for config in configs]),
-            np.array([config.terms for config in configs]),
+            np.stack([config.terms_of(symbols) for config in configs]),
             columns.account,
             np.stack(rows_at(times_ns, union_ns), axis=1),
             midnight_row_D,

@@ -10,6 +10,7 @@ import numpy as np
 
 from botscalp import indicators
 from botscalp.backtest import Backtest, Funding, PredictedBars
+from botscalp.backtest.by_symbol import of_symbol
 from botscalp.data.files import FileSource
 from botscalp.data.funding import read_funding
 from botscalp.errors import UserError
@@ -126,11 +127,13 @@ def _check_cover(key: str, pattern: str, bars: Bars, start_ns: int, end_ns: int)
 
 def _check_ticks(bars: Sequence[Bars], backtest: Backtest) -> None:
     """Refuse ticks that are no small part of the price: fills would come near zero, or below."""
-    step = (backtest.tick or 0.0) * max(backtest.slippage_ticks or 0.0, float(backtest.round_prices))
+    ticks = max(backtest.slippage_ticks or 0.0, float(backtest.round_prices))
     for one in bars:
+        tick = of_symbol(backtest.tick, one.symbol)
+        step = (tick or 0.0) * ticks
         lowest = float(np.min(one.low))
         if step > 0.1 * lowest:
             problem = (
                 f"{step:g} of slippage or rounding is more than a tenth of {one.symbol}'s lowest price, {lowest:g}"
             )
-            raise UserError("backtest.tick", backtest.tick, problem, "give the symbol's own tick, or slippage in bps")
+            raise UserError("backtest.tick", tick, problem, "give the symbol's own tick, or slippage in bps")

@@ -155,12 +155,13 @@ def fills_after_signal(traded: Traded, backtest: Backtest) -> Rule:
 
     Due is the stop's level for a stop, the target's or the open beyond it for a target, else the open, or the last close.
     """
-    found, result, terms = [], traded.result, backtest.terms
+    found, result = [], traded.result
     stop_atr_W, target_atr_W = (
         np.array([getattr(bracket, name) for bracket in traded.brackets]) for name in ("stop_atr", "target_atr")
     )
     for predicted, trades in zip(result.market, result.trades_of, strict=True):
         bars, side = predicted.bars, trades["side"].astype(np.float64)
+        terms = backtest.terms_of([bars.symbol])[0]
         signal, entry, exit_, reason = (trades[name] for name in ("signal", "entry", "exit", "reason"))
         signal_ns = bars.open_time_ns[signal]
         known_ns = signal_ns + (1 + terms["latency_bars"]) * bars.interval_ns
