@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
-from botscalp.data.bars import checked, clipped, digest
+from botscalp.data.bars import checked, clipped, digest, joined
 from botscalp.data.simulated import SimulatedMarket, _bridge_maximum, rise_probability, signal
 from botscalp.errors import UserError
 from botscalp.times import parse_time_ns
@@ -49,6 +49,15 @@ def test_a_later_end_or_another_symbol_changes_no_bar(end: str) -> None:
     long = market(symbols=("BTCUSDT", "ETHUSDT"), end="2024-01-01").load()[0]
     (short,) = market(end=end).load()
     assert digest(short) == digest(clipped(long, None, parse_time_ns(end, key="")))
+
+
+@pytest.mark.parametrize("most_bars", [1, 7, 288, 10_000])
+def test_bars_are_the_same_however_many_are_made_at_a_time(most_bars: int) -> None:
+    short = market(end="2023-01-09")
+    (whole,) = short.load()
+    stretches = list(short.stretches("BTCUSDT", most_bars))
+    assert len(stretches) == -(-len(whole) // most_bars)
+    assert digest(joined(stretches)) == digest(whole)
 
 
 def test_symbols_and_seeds_have_their_own_histories() -> None:

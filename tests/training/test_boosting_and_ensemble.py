@@ -37,6 +37,7 @@ TRAINER = TrainerSettings(
     device="cpu",
     precision=32,
     compile=False,
+    days=None,
     model_per="all",
     symbol_features=False,
     window_workers=1,

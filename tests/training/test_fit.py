@@ -31,6 +31,7 @@ SEQUENCES = TrainerSettings(
     device="cpu",
     precision=32,
     compile=False,
+    days=None,
     model_per="all",
     symbol_features=False,
     window_workers=1,

@@ -1,7 +1,9 @@
 """The contract of `Bars` enforced, and what is done to bars as a whole: cut, digest."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from hashlib import sha256
+from typing import Any
 
 import numpy as np
 
@@ -100,6 +102,16 @@ def clipped(bars: Bars, start_ns: int | None, end_ns: int | None) -> Bars:
     first = 0 if start_ns is None else int(np.searchsorted(bars.open_time_ns, start_ns))
     last = len(bars) if end_ns is None else int(np.searchsorted(bars.open_time_ns, end_ns))
     return bars[first : max(first, last)]
+
+
+def joined(stretches: Sequence[Bars]) -> Bars:
+    """Bars of one symbol that follow each other, as one; a single stretch is not copied."""
+    if len(stretches) == 1:
+        return stretches[0]
+    columns: dict[str, Any] = {
+        name: np.concatenate([getattr(one, name) for one in stretches]) for name, _ in stretches[0].columns()
+    }
+    return replace(stretches[0], **columns)
 
 
 def digest(bars: Bars) -> str:

@@ -25,6 +25,7 @@ changes no bar, and another `edge` keeps volatility, signal, noise and volume.
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Annotated
@@ -32,6 +33,7 @@ from typing import Annotated
 import numpy as np
 from annotated_types import MinLen
 
+from botscalp.data.bars import joined
 from botscalp.errors import UserError
 from botscalp.times import UNITS_NS, parse_interval, parse_time_ns
 from botscalp.types import Bars, Float64, Fraction, Int64, NonNegativeInt, Positive
@@ -43,6 +45,9 @@ TAIL_DEGREES = 10
 FLOW = 0.3
 VOLUME, VOLUME_DISPERSION, TRADES_PER_VOLUME = 100.0, 0.5, 20.0
 START_PRICE = 40_000.0
+
+MOST_BARS = 1 << 20
+"""that are simulated at a time"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +98,7 @@ class SimulatedMarket:
 
     def load(self) -> tuple[Bars, ...]:
         """The bars of each symbol, in the order of `symbols`."""
-        return tuple(self._bars(symbol) for symbol in self.symbols)
+        return tuple(joined(list(self.stretches(symbol))) for symbol in self.symbols)
 
     def probability_up(self, bars: Bars, horizon_bars: int) -> Float64:
         """P(close[t+h] > close[t] | bars up to t, volatility path), what no model can beat.
@@ -107,57 +112,68 @@ class SimulatedMarket:
         rows = np.searchsorted(time, bars.open_time_ns)
         signals = np.full(len(time), np.nan)
         signals[rows] = signal(bars)
-        sigma = self._sigma(bars.symbol, time)
+        sigma = np.concatenate([sigma for _, sigma in self._volatility(bars.symbol, time)])
         probability = rise_probability(signals, sigma, horizon_bars, self.kappa, self.signal_persistence)
         return np.asarray(probability[rows])
 
-    def _bars(self, symbol: str) -> Bars:
+    def stretches(self, symbol: str, most_bars: int = MOST_BARS) -> Iterator[Bars]:
+        """The bars of one symbol from first to last, so many at a time: the same to the last bit, however many."""
         from botscalp.data.kernels import autoregression_nb
 
-        def draws(component: str) -> np.random.Generator:
-            return generator(self.seed, symbol, component)
-
-        time = time_grid(self.start, self.end, self.interval)
-        sigma = self._sigma(symbol, time)
-        # One value precedes the first bar, whose return it moves.
-        signals = autoregression_nb(draws("signal").standard_normal(len(time) + 1), self.signal_persistence)
-        noise = draws("noise").standard_normal(len(time))
+        draws = {
+            name: generator(self.seed, symbol, name) for name in ("signal", "noise", "high", "low", "volume", "trades")
+        }
+        times = time_grid(self.start, self.end, self.interval)
         kappa = self.kappa
-        log_return = -(sigma**2) / 2 + sigma * (kappa * signals[:-1] + math.sqrt(1 - kappa**2) * noise)
+        level, log_price, last = float(draws["signal"].standard_normal()), 0.0, START_PRICE
+        for time, sigma in self._volatility(symbol, times, most_bars):
+            signals = autoregression_nb(draws["signal"].standard_normal(len(time)), self.signal_persistence, level)
+            # The signal of the bar before moves a bar's return; one value precedes the first bar.
+            before = np.concatenate([[level], signals[:-1]])
+            noise = draws["noise"].standard_normal(len(time))
+            log_return = -(sigma**2) / 2 + sigma * (kappa * before + math.sqrt(1 - kappa**2) * noise)
 
-        close = START_PRICE * np.exp(np.cumsum(log_return))
-        open_ = np.concatenate([[START_PRICE], close[:-1]])
-        rise = _bridge_maximum(log_return, sigma, draws("high").standard_exponential(len(time)))
-        fall = _bridge_maximum(-log_return, sigma, draws("low").standard_exponential(len(time)))
-        # exp rounds: an extreme at open or close itself may land an ulp inside.
-        high = np.maximum(open_ * np.exp(rise), np.maximum(open_, close))
-        low = np.minimum(open_ * np.exp(-fall), np.minimum(open_, close))
+            path = np.cumsum(np.concatenate([[log_price], log_return]))[1:]
+            close = START_PRICE * np.exp(path)
+            open_ = np.concatenate([[last], close[:-1]])
+            level, log_price, last = float(signals[-1]), float(path[-1]), float(close[-1])
+            rise = _bridge_maximum(log_return, sigma, draws["high"].standard_exponential(len(time)))
+            fall = _bridge_maximum(-log_return, sigma, draws["low"].standard_exponential(len(time)))
+            # exp rounds: an extreme at open or close itself may land an ulp inside.
+            high = np.maximum(open_ * np.exp(rise), np.maximum(open_, close))
+            low = np.minimum(open_ * np.exp(-fall), np.minimum(open_, close))
 
-        typical = sigma / (self.volatility_bps * 1e-4)
-        volume = VOLUME * typical * np.exp(VOLUME_DISPERSION * draws("volume").standard_normal(len(time)))
-        return Bars(
-            symbol=symbol,
-            interval_ns=parse_interval(self.interval),
-            open_time_ns=time,
-            open=open_,
-            high=high,
-            low=low,
-            close=close,
-            volume=volume,
-            quote_volume=volume * (open_ + high + low + close) / 4,
-            trades=draws("trades").poisson(TRADES_PER_VOLUME * volume).astype(np.float64),
-            taker_buy_volume=volume * (1 + np.tanh(FLOW * signals[1:])) / 2,
-        )
+            typical = sigma / (self.volatility_bps * 1e-4)
+            volume = VOLUME * typical * np.exp(VOLUME_DISPERSION * draws["volume"].standard_normal(len(time)))
+            yield Bars(
+                symbol=symbol,
+                interval_ns=parse_interval(self.interval),
+                open_time_ns=time,
+                open=open_,
+                high=high,
+                low=low,
+                close=close,
+                volume=volume,
+                quote_volume=volume * (open_ + high + low + close) / 4,
+                trades=draws["trades"].poisson(TRADES_PER_VOLUME * volume).astype(np.float64),
+                taker_buy_volume=volume * (1 + np.tanh(FLOW * signals)) / 2,
+            )
 
-    def _sigma(self, symbol: str, time: Int64) -> Float64:
-        """The volatility of each bar's log return, shape (T,)."""
+    def _volatility(self, symbol: str, times: Int64, most_bars: int = MOST_BARS) -> Iterator[tuple[Int64, Float64]]:
+        """Open times, and the volatility of the log return of the bars that open then, so many at a time."""
         from botscalp.data.kernels import autoregression_nb
 
-        clusters = generator(self.seed, symbol, "volatility").standard_normal(len(time))
-        chi_square = generator(self.seed, symbol, "tails").chisquare(TAIL_DEGREES, len(time))
-        shape = np.exp(VOLATILITY_DISPERSION * autoregression_nb(clusters, VOLATILITY_PERSISTENCE))
-        shape *= _season(time) * np.sqrt(TAIL_DEGREES / chi_square)
-        return np.asarray(self.volatility_bps * 1e-4 / math.sqrt(self._shape_moment(2)) * shape)
+        clusters, tails = generator(self.seed, symbol, "volatility"), generator(self.seed, symbol, "tails")
+        scale = self.volatility_bps * 1e-4 / math.sqrt(self._shape_moment(2))
+        level = math.nan
+        for first in range(0, len(times), most_bars):
+            time = times[first : first + most_bars]
+            path = autoregression_nb(clusters.standard_normal(len(time)), VOLATILITY_PERSISTENCE, level)
+            level = float(path[-1])
+            chi_square = tails.chisquare(TAIL_DEGREES, len(time))
+            shape = np.exp(VOLATILITY_DISPERSION * path)
+            shape *= _season(time) * np.sqrt(TAIL_DEGREES / chi_square)
+            yield time, np.asarray(scale * shape)
 
     def _moment(self, power: int) -> float:
         """E sigma^power."""

@@ -1,6 +1,7 @@
 """The data's way: from bars to a verdict, a line a stage."""
 
 from contextlib import closing
+from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -46,7 +47,7 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
     watch = Stopwatch()
     label, name = experiment.label, experiment.names["model"]
     models = {name: (experiment.model, experiment.trainer)}
-    models.setdefault("linear", (Linear(), BASELINE))
+    models.setdefault("linear", (Linear(), replace(BASELINE, days=experiment.trainer.days)))
 
     with watch.stage("data"):
         bars = experiment.data.load()

@@ -16,10 +16,11 @@ from botscalp.features.scaler import Scaler
 from botscalp.features.symbols import with_symbols
 from botscalp.models import Model
 from botscalp.pipeline.panel import Panel
+from botscalp.times import DAY_NS
 from botscalp.training.examples import Examples
 from botscalp.training.settings import Device, TrainerSettings
 from botscalp.types import Float32, Float64, Int64
-from botscalp.windows import Range, Window
+from botscalp.windows import Range, Window, drawn_days
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -184,7 +185,7 @@ def _fitted(
     """One model of all the panel's symbols."""
     from botscalp.training.forecasters import forecaster_of
 
-    train = panel.labelled_rows(window.train)
+    train = _learnt_from(panel, window, trainer, seed)
     stopping = panel.labelled_rows(window.stopping)
     scaler = Scaler.fitted(panel.x_NF[train])
     x_NF = inputs_of(panel.x_NF, panel.symbol_N, panel.symbols, scaler=scaler, trainer=trainer)
@@ -222,6 +223,14 @@ def _fitted(
         predict_s=time.perf_counter() - started,
         device=device,
     )
+
+
+def _learnt_from(panel: Panel, window: Window, trainer: TrainerSettings, seed: int) -> Int64:
+    """Labelled rows of the training range, or of the days drawn from it."""
+    rows = panel.labelled_rows(window.train)
+    if trainer.days is None:
+        return rows
+    return rows[np.isin(panel.open_time_ns[rows] // DAY_NS, drawn_days(window.train, trainer.days, seed))]
 
 
 def _alone(panel: Panel, position: int) -> Panel:

@@ -35,6 +35,8 @@ class TrainerSettings:
     compile: bool
     """whether torch.compile makes the training passes, once a process, recurrent layers left as they are; prediction is never
     compiled: it is the same to the last bit everywhere"""
+    days: Count | None
+    """whole UTC days of each training range that are learnt from, drawn at random; None for all of it"""
     model_per: Literal["all", "symbol"]
     """all: one model learns from the rows of all symbols. symbol: each has a model, scaler and calibrator of its own"""
     symbol_features: bool
@@ -69,6 +71,7 @@ BASELINE = TrainerSettings(
     device="auto",
     precision=32,
     compile=False,
+    days=None,
     model_per="all",
     symbol_features=False,
     window_workers=1,

@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
-from botscalp.windows.ranges import Range, Window
+from botscalp.windows.ranges import Range, Window, drawn_days
 
-__all__ = ["Range", "WalkForward", "Window"]
+__all__ = ["Range", "WalkForward", "Window", "drawn_days"]
 
 
 class WalkForward(Protocol):

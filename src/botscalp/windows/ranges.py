@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from botscalp.errors import UserError
+from botscalp.times import DAY_NS
+from botscalp.types import Int64
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,19 @@ class Range:
 
     def __str__(self) -> str:
         return " .. ".join(self.iso())
+
+
+def drawn_days(part: Range, count: int, seed: int) -> Int64:
+    """So many of the range's whole UTC days, drawn at random, as days since 1970; increasing.
+
+    Raises:
+        UserError: the range has fewer.
+    """
+    whole = np.arange(-(-part.start_ns // DAY_NS), part.end_ns // DAY_NS)
+    if len(whole) < count:
+        problem = f"the training range {part} has {len(whole)} whole days"
+        raise UserError("trainer.days", count, problem, "draw fewer days, take a longer wfo.train, or null for all")
+    return np.sort(np.random.default_rng(seed).choice(whole, count, replace=False))
 
 
 @dataclass(frozen=True)
