@@ -65,6 +65,9 @@ lint: $(DEV) ## style, types, and which module may import which
 bench: $(BENCH) $(NAUTILUS) ## measure against the machine and against other engines, and write docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 
+bench-scale: $(DEV) ## take 94.7 million bars through everything, and write docs/benchmarks-scale.md
+	$(BIN)/python -m tests.bench.scale
+
 bench-gpu: $(DEV) ## measure training on a CUDA device, where there is one, and write docs/benchmarks-gpu.md
 	$(BIN)/python -m tests.bench.gpu
 

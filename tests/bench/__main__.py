@@ -45,9 +45,13 @@ PARTS: dict[str, list[Section]] = {
         ("Sweeps", None, sweeps.lines),
         ("Memory", None, sweeps.memory),
         ("Start-up", None, start_up.start_up),
+        ("Commands", None, start_up.commands),
     ],
     "features": [("Features", None, features.lines)],
-    "training": [("Training, GRU 64 on BTCUSDT 5m", None, training.lines)],
+    "training": [
+        ("Training, GRU 64 on BTCUSDT 5m", None, training.lines),
+        ("A whole run", None, training.overhead),
+    ],
 }
 
 

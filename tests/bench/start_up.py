@@ -1,9 +1,11 @@
-"""Whole processes, from their start to the figures of a first backtest."""
+"""Whole processes: from their start to the figures of a first backtest, and the commands that only tell."""
 
+import resource
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 
 from tests.backtest.backtest_cases import backtest
 from tests.bench.cases import ENGINES
@@ -49,6 +51,44 @@ rules = types.SimpleNamespace(taker_bps=5.0, slippage_bps=1.0, threshold=0.6, st
     capital=1e4)
 vectorbt_report(vectorbt_plain(market, rules, "{engine}"))
 """
+
+
+BARE = """
+import hydra
+from omegaconf import DictConfig
+@hydra.main(config_path={conf!r}, config_name="{name}", version_base="1.3")
+def main(cfg: DictConfig) -> None: ...
+main()
+"""
+
+
+def commands() -> Iterator[Line]:
+    """`--help` and `--cfg job` of train, beside a Hydra application of one group that does nothing."""
+    with tempfile.TemporaryDirectory() as conf:
+        (Path(conf) / "bare.yaml").write_text("x: 1\nhydra: {output_subdir: null, run: {dir: .}}\n")
+        script = Path(conf) / "bare.py"
+        script.write_text(BARE.format(conf=conf, name="bare"))
+        for words in (("--help",), ("--cfg", "job")):
+            bare, ours = (
+                min(_children_cpu_s(*arguments, *words) for _ in range(5))
+                for arguments in ((str(script),), ("-m", "botscalp.train"))
+            )
+            yield Line(
+                claim=f"`train {' '.join(words)}`, CPU seconds beyond those of a bare Hydra application",
+                ours=ms(ours),
+                other=ms(bare),
+                ratio=ours - bare,
+                gate=0.7,
+                at_most=True,
+            )
+
+
+def _children_cpu_s(*arguments: str) -> float:
+    """CPU seconds of a process."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    fresh(*arguments)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
 def start_up() -> Iterator[Line]:
