@@ -147,7 +147,8 @@ def measure(*words: str) -> Measured:
                 break
             trades, net_quote = trades + len(result.records), net_quote + float(result.records["pnl_quote"].sum())
             window_s.append(time.perf_counter() - started)
-            print(f"window {len(window_s)}/{len(windows)}: {window_s[-1]:.1f} s", file=sys.stderr, flush=True)
+            if len(window_s) <= len(windows):  # the last result closes what was open at the end
+                print(f"window {len(window_s)}/{len(windows)}: {window_s[-1]:.1f} s", file=sys.stderr, flush=True)
     gauge.note("backtest")
     samples, predicted, fit_s, predict_s = np.sum(fits, axis=0)
     gauge.seconds |= {"training": float(fit_s), "prediction": float(predict_s)}

@@ -51,9 +51,9 @@ def run(
         "title": name,
         "mlflow": {"run_id": f"id-{name}"},
         "data": {"markets": list(markets), "interval": "5m"},
-        "metrics": {"auc": 0.52, "brier_skill": None},
+        "metrics": {"auc": 0.52, "log_loss": 0.69, "brier_skill": None},
         "intervals": {
-            "test": {"auc": [0.51, 0.53], "brier_skill": None},
+            "test": {"auc": [0.51, 0.53], "log_loss": None, "brier_skill": None},
             "backtest": {"mean_net_bps": interval, "sharpe": interval},
         },
         "backtest": {"trades": 9, "mean_net_bps": 0.5, "sharpe": 0.1, "net_pnl": float(pnl.sum())},

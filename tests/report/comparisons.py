@@ -24,6 +24,7 @@ def a_run(rank: int, daily_pnl: float, **changes: Any) -> dict[str, Any]:
             "sharpe": {"result": "undecided" if rank % 3 else "fail", "value": 1.5 - rank, "threshold": 0.0},
         },
         "auc": an_estimate(0.53 - 0.0001 * rank, 0.01),
+        "log_loss": an_estimate(0.6915, 0.0005),
         "brier_skill": an_estimate(0.002, 0.001),
         "trades": 1000 + rank,
         "mean_net_bps": an_estimate(daily_pnl / 5, 2.0),

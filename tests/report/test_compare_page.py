@@ -135,7 +135,14 @@ def test_few_days_and_named_runs_leave_a_page(tmp_path: Path) -> None:
     found["luck"]["measures"] = [{**one, "value": None, "result": "undecided"} for one in found["luck"]["measures"]]
     for run in found["runs"]:
         nothing = an_estimate(None, 0)
-        run |= {"auc": nothing, "brier_skill": nothing, "mean_net_bps": nothing, "sharpe": nothing, "baselines": {}}
+        run |= {
+            "auc": nothing,
+            "log_loss": nothing,
+            "brier_skill": nothing,
+            "mean_net_bps": nothing,
+            "sharpe": nothing,
+            "baselines": {},
+        }
         run |= {"daily_sharpe": None, "differs": {}}
     found["runs"][1]["standing"] = "cannot be told"
     page = written(tmp_path, found)

@@ -85,11 +85,13 @@ def _shown(run: Mapping[str, Any]) -> dict[str, str]:
         "run": run["title"],
         "differs": ", ".join(f"{key}={value}" for key, value in run["differs"].items()),
         "AUC": estimate(run["auc"], ".4f"),
+        "log loss": number(run["log_loss"]["value"], ".5f"),
         "Brier skill": number(run["brier_skill"]["value"], "+.5f"),
         "trades": f"{run['trades']:,}",
         "net bps a trade": estimate(run["mean_net_bps"], "+.2f"),
         "Sharpe": estimate(run["sharpe"], "+.2f"),
         "net PnL": number(run["net_pnl"], "+,.2f"),
+        "fit": f"{run['fit_s']:,.0f} s",
         "verdict": run["verdict"],
     }
 

@@ -39,6 +39,7 @@ class Row:
     rules: dict[str, dict[str, Any]]
     """result, value and threshold of every rule"""
     auc: Estimate
+    log_loss: Estimate
     brier_skill: Estimate
     trades: int
     mean_net_bps: Estimate
@@ -103,6 +104,7 @@ def row_of(
             rule["name"]: {name: rule[name] for name in ("result", "value", "threshold")} for rule in verdict["rules"]
         },
         auc=Estimate(metrics["auc"], intervals["test"]["auc"]),
+        log_loss=Estimate(metrics["log_loss"], intervals["test"]["log_loss"]),
         brier_skill=Estimate(metrics["brier_skill"], intervals["test"]["brier_skill"]),
         trades=backtest["trades"],
         mean_net_bps=Estimate(backtest["mean_net_bps"], intervals["backtest"]["mean_net_bps"]),

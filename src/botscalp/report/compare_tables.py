@@ -90,7 +90,17 @@ def runs_beside(found: Found) -> Table:
         caption=f"All {len(runs):,} runs, the best first; intervals of 95 %",
         columns=[
             *("run", "verdict", "beside the best", "net PnL a day", "less the best's"),
-            *("net bps a trade", "AUC", "AUC less the best's", "Brier skill", "trades", "Sharpe", "net PnL"),
+            *(
+                "net bps a trade",
+                "AUC",
+                "AUC less the best's",
+                "log loss",
+                "Brier skill",
+                "trades",
+                "Sharpe",
+                "net PnL",
+                "fit",
+            ),
             *keys,
         ],
         rows=[
@@ -103,10 +113,12 @@ def runs_beside(found: Found) -> Table:
                 estimate(run["mean_net_bps"], "+.3f"),
                 estimate(run["auc"], ".5f"),
                 _auc_less(run),
+                estimate(run["log_loss"], ".5f"),
                 estimate(run["brier_skill"], "+.6f"),
                 f"{run['trades']:,}",
                 estimate(run["sharpe"], "+.3f"),
                 number(run["net_pnl"], "+,.2f"),
+                f"{run['fit_s']:,.0f} s",
                 *(run["differs"].get(key, "none") for key in keys),
             ]
             for name, run in zip(names(found), runs, strict=True)
