@@ -91,13 +91,13 @@ class Measured:
 
 def measure(*words: str) -> Measured:
     """The whole way, of the bars that `train` would make with these words."""
-    from botscalp.data.manifest import Series
-    from botscalp.data.store import read_bars
     from hydra import compose, initialize_config_dir
 
     from botscalp.backtest import PredictedBars
     from botscalp.backtest.stretches import run_stretches
     from botscalp.config import CONF, GROUPS, experiment_of
+    from botscalp.data.manifest import Series
+    from botscalp.data.store import read_bars
     from botscalp.pipeline.streamed import stream_window
     from botscalp.pipeline.window import window_seed
     from botscalp.times import parse_interval, parse_time_ns
@@ -168,11 +168,11 @@ def measure(*words: str) -> Measured:
 def fill(store: Path, series: Any, market: Any) -> int:
     """Write the market's bars into the store, a file a month; how many there are."""
     import pyarrow as pa
+
     from botscalp.archive.klines import VALUES, Parsed
     from botscalp.archive.writing import Part, write_month
-    from botscalp.data.manifest import SourceFile, month_of, month_span_ns, utc_text
-
     from botscalp.data.bars import clipped, joined
+    from botscalp.data.manifest import SourceFile, month_of, month_span_ns, utc_text
 
     def write(month: str, bars: Any) -> None:
         columns = {"open_time": pa.array(bars.open_time_ns // 1_000_000, pa.timestamp("ms", tz="UTC"))}
