@@ -10,7 +10,7 @@ manifest's rename is the moment at which a month changes, and `settle` finishes 
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import fields, replace
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import and_
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -68,6 +68,17 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sha256_once(path: Path) -> str:
+    """`sha256_of`, once a process as long as nobody writes to the file: a streamed walk reads the same months many times."""
+    stat = path.stat()
+    return _sha256_of_version(path, stat.st_ino, stat.st_size, stat.st_mtime_ns)
+
+
+@lru_cache(maxsize=4096)
+def _sha256_of_version(path: Path, inode: int, size_bytes: int, changed_ns: int) -> str:
+    return sha256_of(path)
 
 
 def read_table(
@@ -160,7 +171,7 @@ def _trusted(
         raise UserError("store", series.folder(store), problem, f"fetch it: {command}")
     found = [(month, series.parquet(store, month)) for month in wanted]
     for month, path in found:
-        if sha256_of(path) == held[month].sha256:
+        if _sha256_once(path) == held[month].sha256:
             continue
         if again:  # another process may have written it between the two readings: none can while the lock is held
             with series.lock(store):
