@@ -30,6 +30,15 @@ def test_a_pattern_names_its_files_and_a_path_itself(bars: Path) -> None:
     assert [file.path.name for file in manifest({"x": f"{bars}/um-BTC.parquet"})] == ["um-BTC.parquet"]
 
 
+def test_a_folder_is_all_that_lies_in_it(bars: Path) -> None:
+    (bars / "deep" / "er").mkdir(parents=True)
+    (bars / "deep" / "er" / "2024-01.parquet").touch()
+    (bars / "deep" / "manifest.lock").touch()
+    names = {"2024-01.parquet", "other.parquet", "um-BTC.parquet", "um-ETH.parquet"}
+    assert {file.path.name for file in manifest({"data.store": str(bars)})} == names
+    assert {file.path.name for file in manifest({"backtest.finer": f"{bars}/{{symbol}}/er"})} == {"2024-01.parquet"}
+
+
 def test_files_named_twice_travel_once(bars: Path) -> None:
     assert len(manifest({"a": f"{bars}/{{symbol}}.parquet", "b": f"{bars}/um-{{symbol}}.parquet"})) == 3
 

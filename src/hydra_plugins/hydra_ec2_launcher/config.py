@@ -72,7 +72,7 @@ class Travel:
     python: str | None = None
     """an interpreter that exists there; null: one is made from the lock file"""
     data_keys: list[str] = field(default_factory=list)
-    """config keys that name files, or patterns of files"""
+    """config keys that name files or folders, or patterns of them"""
     store_key: str | None = None
     """the config key that names the folder of the MLflow store; each job gets one of its own, which is imported here"""
     experiment_key: str | None = None

@@ -34,7 +34,7 @@ class DataFile:
 
 
 def manifest(values: Mapping[str, str]) -> Sequence[DataFile]:
-    """The files behind config keys and their values: paths, or patterns such as um-{symbol}.parquet.
+    """The files behind config keys and their values: paths, or patterns such as um-{symbol}.parquet; of a folder all.
 
     Raises:
         ValueError: there is no such file.
@@ -68,9 +68,11 @@ def _matches(key: str, value: str) -> Sequence[Path]:
     """The files of one value, absolute."""
     pattern = os.path.abspath(os.path.expanduser(value))
     literals = [glob.escape(part) for part in _BRACES.split(pattern)]
-    found = [Path(path) for path in glob.glob("*".join(literals)) if os.path.isfile(path)]
+    named = [Path(path) for path in glob.glob("*".join(literals)) if value]
+    inside = [path for folder in named if folder.is_dir() for path in folder.rglob("*")]
+    found = [path for path in (*named, *inside) if path.is_file() and path.suffix != ".lock"]
     if not found:
-        raise ValueError(f"{key}={value}: no such file here\n  remedy: name a file, or a pattern of files, that exists")
+        raise ValueError(f"{key}={value}: no such file here\n  remedy: name a file or folder, or a pattern of them, that exists")
     for path in found:
         if not set("*?[\\").isdisjoint(str(path)):
             raise ValueError(f"{key}={value}: {path} has * ? [ or \\ in it, and cannot travel\n  remedy: rename it")
