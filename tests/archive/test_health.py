@@ -121,6 +121,23 @@ def test_stretches_are_those_of_brute_force(
     assert {day.day[:7] for day in health.calendar} == set(months)
 
 
+def test_days_that_nobody_fetched_are_no_gap_of_the_exchange(tmp_path: Path) -> None:
+    """Of January the files of the 2nd and the 5th, the latter without its first hour."""
+    parts = []
+    for day, missing in (("2024-01-02", 0), ("2024-01-05", 1)):
+        start_ns, end_ns = month_span_ns(day)
+        number = np.arange(start_ns // HOUR_NS + missing, end_ns // HOUR_NS)
+        name = source(f"BTCUSDT-1h-{day}.zip")
+        parts.append(Part(source=name, parsed=hourly(number, number), start_ns=start_ns, end_ns=end_ns))
+    write_month(tmp_path, HOURLY, "2024-01", parts, complete=False)
+    health = health_of(tmp_path, HOURLY)
+    assert (health.start, health.end) == ("2024-01-02T00:00:00Z", "2024-01-06T00:00:00Z")
+    assert (health.bars, health.expected) == (47, 48)
+    assert [(one.start, one.bars) for one in health.gaps] == [("2024-01-05T00:00:00Z", 1)]
+    assert [(one.start, one.end) for one in health.unfetched] == [("2024-01-03T00:00:00Z", "2024-01-05T00:00:00Z")]
+    assert [day.day for day in health.calendar] == ["2024-01-02", "2024-01-05"]
+
+
 def test_what_a_day_is() -> None:
     from botscalp.archive.health import Day
 

@@ -2,17 +2,18 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from botscalp.data.manifest import FUNDING, Revision, Series, utc_text
+from botscalp.data.manifest import FUNDING, Revision, Series, covered_ns, month_span_ns, utc_text
 from botscalp.data.store import ingest_command, read_manifest, read_months, times_ns
 from botscalp.errors import UserError
-from botscalp.times import DAY_NS, parse_time_ns
+from botscalp.times import DAY_NS
 from botscalp.types import Float64, Int64
 
 if TYPE_CHECKING:
@@ -121,20 +122,17 @@ def health_of(store: Path, series: Series) -> Health:
     if not months:
         remedy = f"fetch it: {ingest_command([series], store=store, start_ns=None, end_ns=None)}"
         raise UserError("store", series.folder(store), "holds nothing", remedy)
-    spans = {
-        name: (parse_time_ns(month.start, key="start"), parse_time_ns(month.end, key="end"))
-        for name, month in sorted(manifest.months.items())
-    }
+    covered = covered_ns(manifest)
     return Health(
         series=series,
-        start=utc_text(min(start for start, _ in spans.values())),
-        end=utc_text(max(end for _, end in spans.values())),
+        start=utc_text(covered[0][0]),
+        end=utc_text(covered[-1][1]),
         bars=sum(month.rows for month in months),
         recent=sum(month.recent_rows for month in months),
         repairs=tuple(repair for month in months for repair in month.repairs),
         revisions=manifest.revisions,
         overridden=tuple(name for name, source in manifest.sources.items() if source.overridden),
-        **_nothing() if series.interval == FUNDING else _of_bars(store, series, spans),
+        **_nothing() if series.interval == FUNDING else _of_bars(store, series, covered),
     )
 
 
@@ -142,22 +140,27 @@ def _nothing() -> dict[str, Any]:
     return {"expected": None, **dict.fromkeys(("gaps", "unfetched", "zero_volume", "outliers", "calendar"), ())}
 
 
-def _of_bars(store: Path, series: Series, spans: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
-    """What the bars themselves show, month by month; `spans` holds the time that each month's files speak for."""
+def _of_bars(store: Path, series: Series, covered: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """What the bars themselves show, month by month; `covered` holds the times [start, end) that files speak for."""
     step_ns = series.interval_ns
-    numbers = {name: (start_ns // step_ns, -(-end_ns // step_ns)) for name, (start_ns, end_ns) in spans.items()}
+    spans = [(start_ns // step_ns, -(-end_ns // step_ns)) for start_ns, end_ns in covered]
     missing: list[tuple[int, int]] = []
     idle: list[tuple[int, int]] = []
     outliers: list[Outlier] = []
     counts = Counter[int](), Counter[int](), Counter[int]()  # by UTC day: expected bars, bars, bars without trades
     last, last_close = -1, np.nan
     for name, table in read_months(store, series, columns=["open_time", "high", "low", "close", "volume"]):
-        start, end = numbers[name]
+        month_ns = month_span_ns(name)
+        parts = [(max(start, month_ns[0] // step_ns), min(end, month_ns[1] // step_ns)) for start, end in spans]
+        parts = [(start, end) for start, end in parts if start < end]
         number = times_ns(table, series) // step_ns
         still = number[table["volume"].to_numpy() == 0.0]
-        missing += _between(np.concatenate([[start - 1], number, [end]]))
+        for start, end in parts:
+            inside = number[slice(*np.searchsorted(number, [start, end]))]
+            missing += _between(np.concatenate([[start - 1], inside, [end]]))
         idle += _runs(still)
-        for count, some in zip(counts, (np.arange(start, end), number, still), strict=True):
+        due = np.concatenate([np.arange(start, end) for start, end in parts])
+        for count, some in zip(counts, (due, number, still), strict=True):
             days, bars = np.unique(some * step_ns // DAY_NS, return_counts=True)
             count.update(dict(zip(days.tolist(), bars.tolist(), strict=True)))
         if not len(number):
@@ -167,13 +170,10 @@ def _of_bars(store: Path, series: Series, spans: Mapping[str, tuple[int, int]]) 
         outliers += _far(table, number * step_ns, before)
         last, last_close = int(number[-1]), float(table["close"][-1].as_py())
     expected_D, bars_D, idle_D = counts
-    edges = [number for span in numbers.values() for number in span][1:-1]
     return {
         "expected": expected_D.total(),
         "gaps": _stretches(missing, step_ns),
-        "unfetched": _stretches(
-            [(end, start) for end, start in zip(edges[::2], edges[1::2], strict=True) if end < start], step_ns
-        ),
+        "unfetched": _stretches([(end, start) for (_, end), (start, _) in pairwise(spans)], step_ns),
         "zero_volume": _stretches(idle, step_ns),
         "outliers": tuple(sorted(outliers, key=lambda one: -one.medians)),
         "calendar": tuple(

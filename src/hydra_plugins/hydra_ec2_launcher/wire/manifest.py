@@ -72,7 +72,9 @@ def _matches(key: str, value: str) -> Sequence[Path]:
     inside = [path for folder in named if folder.is_dir() for path in folder.rglob("*")]
     found = [path for path in (*named, *inside) if path.is_file() and path.suffix != ".lock"]
     if not found:
-        raise ValueError(f"{key}={value}: no such file here\n  remedy: name a file or folder, or a pattern of them, that exists")
+        raise ValueError(
+            f"{key}={value}: no such file here\n  remedy: name a file or folder, or a pattern of them, that exists"
+        )
     for path in found:
         if not set("*?[\\").isdisjoint(str(path)):
             raise ValueError(f"{key}={value}: {path} has * ? [ or \\ in it, and cannot travel\n  remedy: rename it")
