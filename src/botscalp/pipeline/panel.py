@@ -62,6 +62,13 @@ class Panel:
         """The features of each symbol, (T, F) each, as views."""
         return np.split(self.x_NF, self.first_row[1:-1])
 
+    def slices(self, part: Range) -> list[slice]:
+        """Each symbol's rows in the range."""
+        return [
+            slice(*(first + np.searchsorted(one.open_time_ns, [part.start_ns, part.end_ns])))
+            for one, first in zip(self.bars, self.first_row, strict=False)
+        ]
+
     def predictable_rows(self, part: Range) -> Int64:
         """Rows in the range that get a prediction."""
         inside = (self.open_time_ns >= part.start_ns) & (self.open_time_ns < part.end_ns)

@@ -158,14 +158,23 @@ def fit_window(
 
 
 def inputs_of(
-    x_NF: Float32, symbol_N: Int64, symbols: Sequence[str], *, scaler: Scaler, trainer: TrainerSettings
+    x_NF: Float32,
+    symbol_N: Int64,
+    symbols: Sequence[str],
+    *,
+    scaler: Scaler,
+    trainer: TrainerSettings,
+    inside: Sequence[slice] = (slice(None),),
 ) -> Float32:
     """What a forecaster reads: scaled features, and which symbol a row is of where several are told apart.
 
     Args:
         symbol_N: position of each row's symbol in `symbols`, those that the model learns from.
+        inside: rows that may be read; others are NaN, so that whatever they touched would show.
     """
-    scaled_NF = scaler.scaled(x_NF)
+    scaled_NF = np.full_like(x_NF, np.nan)
+    for rows in inside:
+        scaled_NF[rows] = scaler.scaled(x_NF[rows])
     telling = trainer.symbol_features and len(symbols) > 1
     return with_symbols(scaled_NF, symbol_N, len(symbols)) if telling else scaled_NF
 
@@ -183,12 +192,15 @@ def _fitted(
     on_epoch: OnEpoch,
 ) -> FittedWindow:
     """One model of all the panel's symbols."""
+    from botscalp.training.fit import run_up_bars
     from botscalp.training.forecasters import forecaster_of
 
     train = _learnt_from(panel, window, trainer, seed)
     stopping = panel.labelled_rows(window.stopping)
     scaler = Scaler.fitted(panel.x_NF[train])
-    x_NF = inputs_of(panel.x_NF, panel.symbol_N, panel.symbols, scaler=scaler, trainer=trainer)
+    run_up_ns = run_up_bars(lags, trainer) * panel.interval_ns
+    inside = panel.slices(Range(window.train.start_ns - run_up_ns, window.test.end_ns))
+    x_NF = inputs_of(panel.x_NF, panel.symbol_N, panel.symbols, scaler=scaler, trainer=trainer, inside=inside)
     forecaster = forecaster_of(model, n_features=x_NF.shape[1], lags=lags, settings=trainer, device=device, seed=seed)
     examples = Examples(
         x_NF=x_NF, label_N=panel.label_N, timeline=panel.timeline, train_rows=train, stopping_rows=stopping

@@ -155,6 +155,11 @@ def fit_head(
     return report
 
 
+def run_up_bars(lags: int, settings: TrainerSettings) -> int:
+    """How many bars before a row its logit may be read from, in training and in prediction."""
+    return STRETCH_BARS + max(lags, settings.warmup_bars)
+
+
 def prediction_chunks(rows_R: Int64, timeline: Timeline, *, lags: int, settings: TrainerSettings) -> Chunks:
     """The chunks in which rows are predicted: as the head was trained, sample by sample or in stretches."""
     if settings.sampling == "samples":
