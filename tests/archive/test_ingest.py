@@ -1,12 +1,6 @@
 """`python -m botscalp.ingest` against a server on loopback: what it asks for, what it keeps, and what it says."""
 
-import json
 import random
-import re
-import shutil
-import signal
-import subprocess
-import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
@@ -14,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 from csvs import klines_csv
 from hydra import compose, initialize_config_dir
-from runs import arguments, command
-from server import ArchiveServer, path_of, served
+from published import SERIES, january_and_five_days, name, publish, snapshot
+from server import ArchiveServer, path_of
 
 from botscalp.archive.plan import Span
 from botscalp.archive.web import Patience
@@ -29,15 +22,12 @@ from botscalp.data.store import read_bars, read_manifest, stored_series
 from botscalp.errors import UserError
 from botscalp.ingest import fetch
 
-SERIES = Series(market="spot", symbol="BTCUSDT", interval="5m")
 TODAY = date(2024, 3, 20)
 
 
 @pytest.fixture
 def server() -> Iterator[ArchiveServer]:
-    """January as a month, and 25 to 29 February as days."""
-    with served() as server:
-        publish(server, "2024-01", *(f"2024-02-{day}" for day in range(25, 30)))
+    with january_and_five_days() as server:
         yield server
 
 
@@ -64,35 +54,12 @@ def ingest(server: ArchiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     return run
 
 
-def publish(server: ArchiveServer, *periods: str, series: Series = SERIES) -> None:
-    """Let the archive hold the periods' files, of made-up bars."""
-    for period in periods:
-        stem = f"{series.symbol}-{series.interval}-{period}"
-        server.add_csv(stem, klines_csv(f"{stem}.zip", interval=series.interval), market=series.market)
-
-
 def interface_rows(*days: str) -> list[list[Any]]:
     """The same bars as the exchange's interface gives them."""
     lines = b"".join(klines_csv(name(day)) for day in days).decode().splitlines()
     return [
         [int(cell) if column in (0, 6, 8) else cell for column, cell in enumerate(line.split(","))] for line in lines
     ]
-
-
-def name(period: str) -> str:
-    return f"BTCUSDT-5m-{period}.zip"
-
-
-def snapshot(store: Path) -> dict[str, Any]:
-    """What a store holds, but for when it came, and for locks."""
-    found: dict[str, Any] = {}
-    for path in sorted(store.rglob("*")):
-        where = str(path.relative_to(store))
-        if path.suffix == ".json":
-            found[where] = re.sub(r'"(fetched|noticed|url)": "[^"]*"', "", path.read_text())
-        elif path.is_file() and path.suffix != ".lock":
-            found[where] = path.read_bytes()
-    return found
 
 
 def test_a_month_where_there_is_one_and_days_where_there_is_none(
@@ -323,107 +290,3 @@ def test_spans_take_in_both_ends() -> None:
     assert span("2023-12-31", "2024-01-01") == ("2023-12-31", "2024-01-01")
     assert span("2024-03", None) == span("2024-03", "2030") == ("2024-03-01", "2024-03-20")
     assert Span.of("2023-11-30", "2024-01-01", today=TODAY).months == ["2023-11", "2023-12", "2024-01"]
-
-
-def test_the_command_says_what_it_did_and_how_to_go_on(server: ArchiveServer, tmp_path: Path) -> None:
-    words = ["symbols=[BTCUSDT]", "start=2024-01", "end=2024-02", f"base_url={server.url}", "recent=false"]
-    dry = command("ingest", *words, "--dry-run", cwd=tmp_path)
-    assert (dry.returncode, dry.stderr) == (0, "") and "6 files to fetch" in dry.stdout
-    done = command("ingest", *words, cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert "2024-01: 8,928 rows, 1 file" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("python -m botscalp.train data=binance ")
-    wrong = command("ingest", "repot", cwd=tmp_path)
-    assert wrong.returncode == 2 and "did you mean report?" in wrong.stderr
-    missing = command("ingest", "symbols=[BTCUSDT]", cwd=tmp_path)
-    assert missing.returncode == 2 and "start=" in missing.stderr and "Traceback" not in missing.stderr
-    assert "--dry-run" in command("ingest", cwd=tmp_path).stdout
-
-
-def test_two_ingests_at_once_fetch_everything_once(server: ArchiveServer, tmp_path: Path) -> None:
-    for path in server.files:
-        server.faults[path] = ["slow"]
-    words = ["start=2024-01", "end=2024-02", f"base_url={server.url}", "recent=false"]
-    both = [
-        subprocess.Popen(arguments("ingest", *words), cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
-    said = [one.communicate(timeout=60)[0] for one in both]
-    assert [one.returncode for one in both] == [0, 0]
-    assert len(server.gets()) == len(server.files)
-    assert sum("another ingest works on spot/BTCUSDT/5m: waiting for it" in text for text in said) <= 1
-    assert len(read_manifest(tmp_path / "bars", SERIES).sources) == 6
-
-
-def test_an_interrupted_ingest_says_how_to_go_on(server: ArchiveServer, tmp_path: Path) -> None:
-    server.drip_bytes = 500
-    for path in server.files:
-        server.faults[path] = ["always slow"]
-    words = ["start=2024-01", "end=2024-02", f"base_url={server.url}", "recent=false"]
-    running = subprocess.Popen(
-        arguments("ingest", *words), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    while not server.gets():
-        time.sleep(0.05)
-    time.sleep(0.2)
-    running.send_signal(signal.SIGINT)
-    _, stderr = running.communicate(timeout=20)
-    assert running.returncode == 130
-    assert "To go on: python -m botscalp.ingest start=2024-01" in stderr and "Traceback" not in stderr
-    assert list(tmp_path.rglob("*.part"))
-
-
-@pytest.mark.parametrize("moments", [2, pytest.param(30, marks=pytest.mark.slow)])
-def test_killed_at_random_moments_and_resumed_the_store_is_the_same(tmp_path: Path, moments: int) -> None:
-    """kill -9 some time after one of its requests: while it plans, downloads, parses or writes; then the same command again."""
-    random_ = random.Random(moments)
-    with served() as server:
-        for symbol in ("BTCUSDT", "ETHUSDT"):
-            series = Series(market="spot", symbol=symbol, interval="1h")
-            publish(server, "2024-01", "2024-02", *(f"2024-03-{day:02}" for day in range(1, 9)), series=series)
-        words = [
-            "symbols=[BTCUSDT,ETHUSDT]",
-            "interval=1h",
-            "start=2024-01",
-            "end=2024-03",
-            f"base_url={server.url}",
-            "recent=false",
-        ]
-        calm = tmp_path / "calm"
-        calm.mkdir()
-        assert command("ingest", *words, cwd=calm).returncode == 0
-        reference = snapshot(calm / "bars")
-        assert len(reference) == 8
-        asked = len(server.requests)
-        server.drip_bytes, server.pause_s = 2_000, 0.02
-        for path in server.files:
-            server.faults[path] = ["always slow"]
-        left = set()
-        for number in range(moments):
-            folder = tmp_path / f"killed{number}"
-            folder.mkdir()
-            server.requests.clear()
-            process = subprocess.Popen(arguments("ingest", *words), cwd=folder, stdout=subprocess.DEVNULL)
-            moment = random_.randint(1, asked)
-            while len(server.requests) < moment and process.poll() is None:
-                time.sleep(0.005)
-            time.sleep(random_.uniform(0, 0.3))
-            process.kill()
-            process.wait()
-            left.add(tuple(sorted(path.name for path in folder.rglob("*") if path.is_file())))
-            check_what_a_kill_left(folder / "bars")
-            done = command("ingest", *words, cwd=folder)
-            assert done.returncode == 0, done.stderr
-            assert snapshot(folder / "bars") == reference
-            shutil.rmtree(folder)
-        assert len(left) > moments // 2, "the kills came at different moments"
-
-
-def check_what_a_kill_left(store: Path) -> None:
-    """Whatever has a final name is whole: manifests, months that they describe, zips that were verified."""
-    for path in store.rglob("manifest.json"):
-        json.loads(path.read_text())
-    for path in store.rglob("*.parquet"):
-        pq.read_table(path)
-    for series in stored_series(store):
-        if read_manifest(store, series).months:
-            read_bars(store, series)

@@ -101,6 +101,7 @@ def measure(*words: str) -> Measured:
     from botscalp.pipeline.streamed import stream_window
     from botscalp.pipeline.window import window_seed
     from botscalp.times import parse_interval, parse_time_ns
+    from botscalp.windows import Window
 
     with initialize_config_dir(str(CONF), version_base="1.3"):
         cfg = compose("train", overrides=[*WORDS, *words])
@@ -118,34 +119,34 @@ def measure(*words: str) -> Measured:
             purge_ns=experiment.label.span_bars * interval_ns,
         )
 
-        def tests() -> Iterator[PredictedBars]:
-            for window in windows:
-                one = stream_window(
-                    lambda part: read_bars(store, series, start_ns=part.start_ns, end_ns=part.end_ns),
-                    window,
-                    interval_ns=interval_ns,
-                    features=experiment.features,
-                    label=experiment.label,
-                    model=experiment.model,
-                    trainer=experiment.trainer,
-                    calibration=experiment.calibration,
-                    atr_span=experiment.backtest.atr_span,
-                    device="cpu",
-                    seed=window_seed(0, ("BTCUSDT",), window),
-                    watch=gauge,
-                )
-                fits.append((one.fit.samples, len(one.fit.test.p), one.fit.fit_s, one.fit.predict_s))
-                yield one.test
+        def tested(window: Window) -> PredictedBars:
+            one = stream_window(
+                lambda part: read_bars(store, series, start_ns=part.start_ns, end_ns=part.end_ns),
+                window,
+                interval_ns=interval_ns,
+                features=experiment.features,
+                label=experiment.label,
+                model=experiment.model,
+                trainer=experiment.trainer,
+                calibration=experiment.calibration,
+                atr_span=experiment.backtest.atr_span,
+                device="cpu",
+                seed=window_seed(0, ("BTCUSDT",), window),
+                watch=gauge,
+            )
+            fits.append((one.fit.samples, len(one.fit.test.p), one.fit.fit_s, one.fit.predict_s))
+            return one.test
 
         trades, net_quote = 0, 0.0
         gauge.note("planning")
-        results = run_stretches(experiment.backtest, tests())
+        results = run_stretches(experiment.backtest, map(tested, windows))
         while True:
             started = time.perf_counter()
             result = next(results, None)
             if result is None:
                 break
             trades, net_quote = trades + len(result.records), net_quote + float(result.records["pnl_quote"].sum())
+            del result
             window_s.append(time.perf_counter() - started)
             if len(window_s) <= len(windows):  # the last result closes what was open at the end
                 print(f"window {len(window_s)}/{len(windows)}: {window_s[-1]:.1f} s", file=sys.stderr, flush=True)

@@ -8,7 +8,7 @@ import numpy as np
 from botscalp.backtest.records import END
 from botscalp.backtest.result import PredictedBars, Result
 from botscalp.backtest.settings import Backtest
-from botscalp.data.bars import joined
+from botscalp.data.bars import detached, joined
 from botscalp.errors import UserError
 
 
@@ -38,6 +38,7 @@ def run_stretches(backtest: Backtest, stretches: Iterable[PredictedBars]) -> Ite
         yield settled
         earned_quote += float(settled.records["pnl_quote"].sum())
         open_rows = _rows(market, slice(last_flat, None))
+        del stretch, market, result, settled  # the next stretch needs their room
     if open_rows is not None:
         yield _settled(backtest.run([open_rows]), None, earned_quote)
 
@@ -68,4 +69,11 @@ def _followed(market: PredictedBars, *, by: PredictedBars) -> PredictedBars:
 
 
 def _rows(market: PredictedBars, rows: slice) -> PredictedBars:
-    return replace(market, bars=market.bars[rows], p=market.p[rows], atr=market.atr[rows], window=market.window[rows])
+    """Few rows of many, which can then be forgotten."""
+    return replace(
+        market,
+        bars=detached(market.bars[rows]),
+        p=market.p[rows].copy(),
+        atr=market.atr[rows].copy(),
+        window=market.window[rows].copy(),
+    )

@@ -114,6 +114,12 @@ def joined(stretches: Sequence[Bars]) -> Bars:
     return replace(stretches[0], **columns)
 
 
+def detached(bars: Bars) -> Bars:
+    """The same bars in memory of their own, so that those they are a part of can be forgotten."""
+    columns: dict[str, Any] = {name: column.copy() for name, column in bars.columns()}
+    return replace(bars, **columns)
+
+
 def digest(bars: Bars) -> str:
     """SHA-256 in hexadecimal over symbol, interval and the bytes of every column."""
     return prefix_digests(bars, [int(bars.open_time_ns[-1]) + 1] if len(bars) else [0])[0]

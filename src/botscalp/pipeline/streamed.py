@@ -1,5 +1,6 @@
 """A window of bars that do not fit in memory together: what it needs of them is read, used and forgotten."""
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ import numpy as np
 from botscalp import indicators
 from botscalp.backtest import PredictedBars
 from botscalp.calibration import Calibration
+from botscalp.data.bars import detached
 from botscalp.features.feature_set import FeatureSet
 from botscalp.labels import Label
 from botscalp.models import Model
@@ -88,6 +90,7 @@ def stream_window(
             seed=seed,
             on_epoch=lambda epoch, metrics: None,
         )
+    gc.collect()  # Lightning's trainer and module point at each other, and at the features
     with watch.stage("backtest"):
         test = _predicted(stretches[-1], window, fit, atr_span)
     return StreamedWindow(fit=fit, test=test, rows=sum(map(len, stretches)))
@@ -96,12 +99,12 @@ def stream_window(
 def _predicted(bars: Bars, window: Window, fit: FittedWindow, atr_span: int) -> PredictedBars:
     """The bars of the test range with their probabilities."""
     rows = slice(*np.searchsorted(bars.open_time_ns, [window.test.start_ns, window.test.end_ns]))
-    inside = bars[rows]
+    inside = detached(bars[rows])
     p = np.full(len(inside), np.nan)
     p[np.searchsorted(inside.open_time_ns, fit.test.open_time_ns)] = fit.test.p
     return PredictedBars(
         bars=inside,
         p=p,
-        atr=indicators.atr(bars, atr_span)[rows],
+        atr=indicators.atr(bars, atr_span)[rows].copy(),
         window=np.full(len(inside), window.index),
     )

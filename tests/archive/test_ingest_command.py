@@ -1,0 +1,129 @@
+"""`python -m botscalp.ingest` as a process: what it prints, two at once, interrupted, and killed at any moment."""
+
+import json
+import random
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+from published import SERIES, january_and_five_days, publish, snapshot
+from runs import arguments, command
+from server import ArchiveServer, served
+
+from botscalp.data.manifest import Series
+from botscalp.data.store import read_bars, read_manifest, stored_series
+
+
+@pytest.fixture
+def server() -> Iterator[ArchiveServer]:
+    with january_and_five_days() as server:
+        yield server
+
+
+def test_the_command_says_what_it_did_and_how_to_go_on(server: ArchiveServer, tmp_path: Path) -> None:
+    words = ["symbols=[BTCUSDT]", "start=2024-01", "end=2024-02", f"base_url={server.url}", "recent=false"]
+    dry = command("ingest", *words, "--dry-run", cwd=tmp_path)
+    assert (dry.returncode, dry.stderr) == (0, "") and "6 files to fetch" in dry.stdout
+    done = command("ingest", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "2024-01: 8,928 rows, 1 file" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("python -m botscalp.train data=binance ")
+    wrong = command("ingest", "repot", cwd=tmp_path)
+    assert wrong.returncode == 2 and "did you mean report?" in wrong.stderr
+    missing = command("ingest", "symbols=[BTCUSDT]", cwd=tmp_path)
+    assert missing.returncode == 2 and "start=" in missing.stderr and "Traceback" not in missing.stderr
+    assert "--dry-run" in command("ingest", cwd=tmp_path).stdout
+
+
+def test_two_ingests_at_once_fetch_everything_once(server: ArchiveServer, tmp_path: Path) -> None:
+    for path in server.files:
+        server.faults[path] = ["slow"]
+    words = ["start=2024-01", "end=2024-02", f"base_url={server.url}", "recent=false"]
+    both = [
+        subprocess.Popen(arguments("ingest", *words), cwd=tmp_path, stdout=subprocess.PIPE, text=True) for _ in range(2)
+    ]
+    said = [one.communicate(timeout=60)[0] for one in both]
+    assert [one.returncode for one in both] == [0, 0]
+    assert len(server.gets()) == len(server.files)
+    assert sum("another ingest works on spot/BTCUSDT/5m: waiting for it" in text for text in said) <= 1
+    assert len(read_manifest(tmp_path / "bars", SERIES).sources) == 6
+
+
+def test_an_interrupted_ingest_says_how_to_go_on(server: ArchiveServer, tmp_path: Path) -> None:
+    server.drip_bytes = 500
+    for path in server.files:
+        server.faults[path] = ["always slow"]
+    words = ["start=2024-01", "end=2024-02", f"base_url={server.url}", "recent=false"]
+    running = subprocess.Popen(
+        arguments("ingest", *words), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    while not server.gets():
+        time.sleep(0.05)
+    time.sleep(0.2)
+    running.send_signal(signal.SIGINT)
+    _, stderr = running.communicate(timeout=20)
+    assert running.returncode == 130
+    assert "To go on: python -m botscalp.ingest start=2024-01" in stderr and "Traceback" not in stderr
+    assert list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize("moments", [2, pytest.param(30, marks=pytest.mark.slow)])
+def test_killed_at_random_moments_and_resumed_the_store_is_the_same(tmp_path: Path, moments: int) -> None:
+    """kill -9 some time after one of its requests: while it plans, downloads, parses or writes; then the same command again."""
+    random_ = random.Random(moments)
+    with served() as server:
+        for symbol in ("BTCUSDT", "ETHUSDT"):
+            series = Series(market="spot", symbol=symbol, interval="1h")
+            publish(server, "2024-01", "2024-02", *(f"2024-03-{day:02}" for day in range(1, 9)), series=series)
+        words = [
+            "symbols=[BTCUSDT,ETHUSDT]",
+            "interval=1h",
+            "start=2024-01",
+            "end=2024-03",
+            f"base_url={server.url}",
+            "recent=false",
+        ]
+        calm = tmp_path / "calm"
+        calm.mkdir()
+        assert command("ingest", *words, cwd=calm).returncode == 0
+        reference = snapshot(calm / "bars")
+        assert len(reference) == 8
+        asked = len(server.requests)
+        server.drip_bytes, server.pause_s = 2_000, 0.02
+        for path in server.files:
+            server.faults[path] = ["always slow"]
+        left = set()
+        for number in range(moments):
+            folder = tmp_path / f"killed{number}"
+            folder.mkdir()
+            server.requests.clear()
+            process = subprocess.Popen(arguments("ingest", *words), cwd=folder, stdout=subprocess.DEVNULL)
+            moment = random_.randint(1, asked)
+            while len(server.requests) < moment and process.poll() is None:
+                time.sleep(0.005)
+            time.sleep(random_.uniform(0, 0.3))
+            process.kill()
+            process.wait()
+            left.add(tuple(sorted(path.name for path in folder.rglob("*") if path.is_file())))
+            check_what_a_kill_left(folder / "bars")
+            done = command("ingest", *words, cwd=folder)
+            assert done.returncode == 0, done.stderr
+            assert snapshot(folder / "bars") == reference
+            shutil.rmtree(folder)
+        assert len(left) > moments // 2, "the kills came at different moments"
+
+
+def check_what_a_kill_left(store: Path) -> None:
+    """Whatever has a final name is whole: manifests, months that they describe, zips that were verified."""
+    for path in store.rglob("manifest.json"):
+        json.loads(path.read_text())
+    for path in store.rglob("*.parquet"):
+        pq.read_table(path)
+    for series in stored_series(store):
+        if read_manifest(store, series).months:
+            read_bars(store, series)
