@@ -29,22 +29,26 @@ _QUOTING = """quote a value that holds braces, commas or = twice: 'data.path="ba
 Task = Callable[[DictConfig], None]
 
 
-def run_application(task: Task, *, config_name: str) -> NoReturn:
+def run_application(task: Task, *, config_name: str, verb: str | None = None) -> NoReturn:
     """Run `task` on the config that the command line composes from conf/<config_name>.yaml, and exit.
 
     Exit codes: 0 done, 2 the user's input, 3 a causality violation, 4 a verdict listed in fail_on,
     130 interrupted, 1 anything else (the only case with a traceback).
+
+    Args:
+        verb: what was taken from the command line, on which Hydra must not see it, and belongs to the command.
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors to us instead of printing and exiting with 1
     _interrupt_on_signals()
     try:
-        hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(_alone(task, config_name))()
+        alone = _alone(task, config_name, verb)
+        hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(alone)()
     except BaseException as error:
-        sys.exit(_explained(error, config_name))
+        sys.exit(_explained(error, config_name, verb))
     sys.exit(0)
 
 
-def _alone(task: Task, config_name: str) -> Task:
+def _alone(task: Task, config_name: str, verb: str | None) -> Task:
     """The task, explaining its own errors where it is no job of a sweep: Hydra adds a line of its own to those."""
 
     @functools.wraps(task)
@@ -55,7 +59,7 @@ def _alone(task: Task, config_name: str) -> Task:
         except Exception as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
-            sys.exit(_explained(error, config_name))
+            sys.exit(_explained(error, config_name, verb))
 
     return run
 
@@ -70,7 +74,7 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise Interrupted
 
 
-def _explained(error: BaseException, config_name: str) -> int | str | None:
+def _explained(error: BaseException, config_name: str, verb: str | None) -> int | str | None:
     """Say on stderr what happened and what to do about it; the exit code."""
     match error:
         case SystemExit():
@@ -92,7 +96,8 @@ def _explained(error: BaseException, config_name: str) -> int | str | None:
             message = error.words if code > 1 else str(error)
         case Interrupted() | KeyboardInterrupt():
             resume = ["resume=true"] if config_name == "train" and "resume=true" not in sys.argv else []
-            again = shlex.join(["python", "-m", f"botscalp.{config_name}", *sys.argv[1:], *resume])
+            words = ([verb] if verb else []) + sys.argv[1:] + resume
+            again = shlex.join(["python", "-m", f"botscalp.{config_name}", *words])
             code, message = 130, f"interrupted. {'Finished windows are kept. ' if resume else ''}To go on: {again}"
         case _:
             traceback.print_exception(error)

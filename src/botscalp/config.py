@@ -45,7 +45,8 @@ def experiment_of(
             raise UserError(group, "deleted", "a run needs every group", f"leave out the override ~{group}")
     values["study"] = str(values["study"] or "")  # study=2024 is a name too
     parts = {group: build(values.pop(group), group) for group in GROUPS}
-    parts["backtest"] = parts["backtest"].at_exchange(parts["data"].symbols)
+    source = parts["data"]
+    parts["backtest"] = parts["backtest"].at_exchange(source.symbols, market=getattr(source, "market", None))
     return Experiment(job=checked(Job, values), **parts, names=names, overrides=overrides, sweep=sweep)
 
 

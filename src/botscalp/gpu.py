@@ -175,7 +175,7 @@ def main() -> None:
     word = sys.argv[1] if len(sys.argv) > 1 else "--help"
     if word in VERBS:
         del sys.argv[1]
-        run_application(VERBS[word], config_name="gpu")
+        run_application(VERBS[word], config_name="gpu", verb=word)
     if word.startswith("-"):
         sys.argv[1:] = [word]
         run_application(plan, config_name="gpu")

@@ -9,13 +9,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import wraps
+from os.path import expanduser
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 from annotated_types import MinLen
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
-from botscalp.application import run_application
+from botscalp.application import Task, run_application
 from botscalp.errors import UserError
 from botscalp.options import nearest
 from botscalp.types import Count, Name
@@ -78,6 +80,7 @@ def fetch(cfg: DictConfig) -> None:
     locks = nullcontext() if request.dry_run else alone(request.store, wanted)
     with closing(web), locks, ThreadPoolExecutor(request.at_once) as executor:
         try:
+            logger.info("asking the archive what it has from %s to %s", span.first, span.last)
             steps = [
                 step
                 for series in wanted
@@ -109,12 +112,13 @@ def fetch(cfg: DictConfig) -> None:
         print(f"python -m botscalp.train {words(request)}")
 
 
-def request_of(cfg: DictConfig) -> Request:
-    """The config, checked."""
+def request_of(cfg: DictConfig, **instead: str) -> Request:
+    """The config, checked; `instead` stands in for keys that a verb has no use for."""
     from botscalp.config import plain
     from botscalp.options import checked
 
-    values = plain(cfg)
+    values = plain(cast(DictConfig, OmegaConf.merge(cfg, instead)))
+    values["store"] = expanduser(str(values["store"]))
     for key in ("start", "end"):  # start=2024 is a year too
         values[key] = None if values[key] is None else str(values[key])
     request: Request = checked(Request, values, file="conf/ingest.yaml")
@@ -123,7 +127,7 @@ def request_of(cfg: DictConfig) -> Request:
 
 def filled(
     request: Request, archive: "Archive", steps: "Sequence[Step]", executor: ThreadPoolExecutor
-) -> list[UserError]:
+) -> Sequence[UserError]:
     """Fetch and write what the steps name, a bar for whoever watches; the errors of files that were refused."""
     from rich import get_console
     from rich.progress import (
@@ -171,8 +175,9 @@ def report(cfg: DictConfig) -> None:
     from botscalp.archive.health_table import tell
     from botscalp.data.store import stored_series
 
-    store, wanted = Path(cfg.store), stored_series(Path(cfg.store))
-    chosen = [series for series in wanted if all(held(series, cfg) for held in asked_for())]
+    request = request_of(cfg, start="")
+    store, wanted = request.store, stored_series(request.store)
+    chosen = [series for series in wanted if all(held(series, request) for held in asked_for())]
     if not chosen:
         held_names = ", ".join(map(str, wanted)) or "nothing"
         raise UserError("store", store, "holds no such series", f"ingest it, or name what is there: {held_names}")
@@ -181,17 +186,17 @@ def report(cfg: DictConfig) -> None:
         print(series.folder(store) / "health.json")
 
 
-def asked_for() -> "list[Callable[[Series, DictConfig], bool]]":
+def asked_for() -> "list[Callable[[Series, Request], bool]]":
     """What a series has to be, by the keys that were typed; the others' values are no wish."""
     from hydra.core.hydra_config import HydraConfig
 
     from botscalp.config import overridden
 
-    tests: dict[str, Callable[[Series, DictConfig], bool]] = {
-        "symbols": lambda series, cfg: series.symbol in cfg.symbols,
-        "market": lambda series, cfg: series.market == cfg.market,
-        "interval": lambda series, cfg: series.interval == cfg.interval,
-        "kind": lambda series, cfg: (series.interval == "funding") == (cfg.kind == "funding"),
+    tests: dict[str, Callable[[Series, Request], bool]] = {
+        "symbols": lambda series, request: series.symbol in request.symbols,
+        "market": lambda series, request: series.market == request.market,
+        "interval": lambda series, request: series.interval == request.interval,
+        "kind": lambda series, request: (series.interval == "funding") == (request.kind == "funding"),
     }
     typed = overridden(HydraConfig.get().overrides.task)
     return [test for key, test in tests.items() if key in typed]
@@ -199,18 +204,23 @@ def asked_for() -> "list[Callable[[Series, DictConfig], bool]]":
 
 def filters(cfg: DictConfig) -> None:
     """Ask the exchange for today's ticks, steps and least notionals, and keep them in the store for backtest.filters."""
-    from botscalp.archive.filters import fetch_filters, write_filters
+    from botscalp.archive.filters import fetch_filters, filters_file, kept_symbols, write_filters
 
-    if cfg.market not in cfg.rest_url:
-        raise UserError("market", cfg.market, "no such market", f"one of {', '.join(map(str, cfg.rest_url))}")
-    with closing(interface(cfg.market)) as web:
-        found = fetch_filters(web, cfg.rest_url[cfg.market], market=cfg.market, symbols=list(cfg.symbols))
+    request = request_of(cfg, start="")
+    market, store = request.market, request.store
+    if market not in request.rest_url:
+        raise UserError("market", market, "no such market", f"one of {', '.join(request.rest_url)}")
+    symbols, remedy = list(request.symbols), "run the same command again later"
+    if kept := [symbol for symbol in kept_symbols(store, market) if symbol not in symbols]:
+        remedy += f"; or delete {filters_file(store, market)}, for which {', '.join(kept)} are asked too"
+    with closing(interface(market, remedy)) as web:
+        found = fetch_filters(web, request.rest_url[market], market=market, symbols=kept + symbols)
     for symbol, one in found.symbols.items():
         print(f"{symbol}: tick {one.tick:g}, step {one.step:g}, at least {one.min_notional:g} of notional")
-    print(f"backtest.filters={write_filters(Path(cfg.store), found)}")
+    print(f"backtest.filters={write_filters(store, found)}")
 
 
-def interface(market: str, remedy: str = "run the same command again later") -> "Web":
+def interface(market: str, remedy: str) -> "Web":
     """A session with the exchange itself."""
     from botscalp.archive.web import Patience, Web
 
@@ -218,21 +228,26 @@ def interface(market: str, remedy: str = "run the same command again later") -> 
 
 
 def ask_for_recent(request: Request, span: "Span", wanted: "Sequence[Series]") -> None:
-    """Ask the exchange for what lies between the end of what is stored and the end of the request, or now."""
+    """Ask the exchange for what the store lacks before the end of the request, or now.
+
+    That is what follows the last of what is stored, and days before it whose files may still come.
+    """
+    from botscalp.archive.plan import LATE_DAYS
     from botscalp.archive.recent import Exchange, add_recent
+    from botscalp.data.manifest import covered_ns, uncovered_ns
     from botscalp.data.store import read_manifest
-    from botscalp.times import parse_time_ns, time_text
+    from botscalp.times import DAY_NS, time_text
 
     end_ns = span.end_ns(now=datetime.now(UTC))
     remedy = "run the same command again later, or do without the last bars: recent=false; the archive's are stored"
     with closing(interface(request.market, remedy)) as web:
         exchange = Exchange(web, request.rest_url[request.market], market=request.market)
         for series in wanted:
-            months = read_manifest(request.store, series).months
-            ends = [parse_time_ns(months[month].end, key="end") for month in span.months if month in months]
-            start_ns = max(ends, default=span.start_ns)
-            if start_ns < end_ns:
-                rows = add_recent(request.store, exchange, series, start_ns=start_ns, end_ns=end_ns)
+            manifest = read_manifest(request.store, series)
+            last_ns = max((end for start, end in covered_ns(manifest) if start < end_ns), default=span.start_ns)
+            first_ns = max(span.start_ns, min(last_ns, end_ns - LATE_DAYS * DAY_NS))
+            for start_ns, until_ns in uncovered_ns(manifest, first_ns, end_ns):
+                rows = add_recent(request.store, exchange, series, start_ns=start_ns, end_ns=until_ns)
                 print(f"{series}: {rows:,} recent rows, from {time_text(start_ns)}, of the exchange itself")
 
 
@@ -240,8 +255,6 @@ def said(refused: Sequence[UserError]) -> UserError:
     """The errors of files as one."""
     if len(refused) == 1:
         return refused[0]
-    for error in refused:
-        logger.error("%s", error)
     names = ", ".join(str(error.value) for error in refused)
     return UserError("file", names, f"{len(refused)} files were refused", "see above; everything else is in the store")
 
@@ -254,7 +267,23 @@ def words(request: Request) -> str:
     return shlex.join(["data=binance", *(f"data.{key}={value}" for key, value in typed.items())])
 
 
-VERBS: dict[str, Callable[[DictConfig], None]] = {"report": report, "filters": filters}
+def on_disk(task: Task) -> Task:
+    """The task, whose errors of files are the store's: everything else that it opens says so itself."""
+
+    @wraps(task)
+    def run(cfg: DictConfig) -> None:
+        try:
+            task(cfg)
+        except BrokenPipeError:  # whoever read what is printed has left
+            raise
+        except OSError as error:
+            remedy = "name a folder that can be read and written, on a disk with room"
+            raise UserError("store", cfg.store, f"cannot be used: {error}", remedy) from error
+
+    return run
+
+
+VERBS: dict[str, Task] = {"report": report, "filters": filters}
 
 
 def main() -> None:
@@ -265,9 +294,9 @@ def main() -> None:
     word = sys.argv[1]
     if word in VERBS:
         del sys.argv[1]
-        run_application(VERBS[word], config_name="ingest")
+        run_application(on_disk(VERBS[word]), config_name="ingest", verb=word)
     if word.startswith("-") or "=" in word:
-        run_application(fetch, config_name="ingest")
+        run_application(on_disk(fetch), config_name="ingest")
     print(UserError("ingest", word, "no such verb", f"{nearest(word, VERBS)}, or none to fetch"), file=sys.stderr)
     sys.exit(2)
 

@@ -51,7 +51,7 @@ def rescore(cfg: DictConfig) -> None:
         for group in ("data", "backtest"):
             option[group] = _as_in_run(source_folder, group, option[group], typed)
     source, backtest, tracking = (build(option[group], group) for group in ("data", "backtest", "tracking"))
-    backtest = backtest.at_exchange(source.symbols)
+    backtest = backtest.at_exchange(source.symbols, market=getattr(source, "market", None))
     grid = {name: values for name, values in request.grid.items() if values is not None}
 
     from botscalp.pipeline.rescoring import Rescoring, run_rescoring

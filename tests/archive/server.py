@@ -7,7 +7,7 @@
 
 Faults of any path: truncated (promises more than it sends), cut (a shorter file, well announced), flipped (one byte is
 another), dropped (the connection closes without an answer), broken_off (it closes halfway), slow (drips), silent (says
-nothing for a while), missing (404), busy (429, Retry-After: 1), banned (418, Retry-After: 1), failing (503), html (200 and
+nothing for a while), missing (404), forbidden (403), busy (429, Retry-After: 1), banned (418, Retry-After: 1), failing (503), html (200 and
 a page), redirected (302 to the same file elsewhere), astray (302 in a circle). A fault that begins with "always " stays.
 """
 
@@ -44,7 +44,8 @@ class ArchiveServer:
     files: dict[str, bytes] = field(default_factory=dict)
     """by path, without the leading slash; NAME.CHECKSUM is made of NAME unless it is here, too"""
     faults: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
-    """by path, of GET requests; those of a checksum by its own path, those of klines by the interface's"""
+    """by path, of GET requests, of others by "HEAD " and path; those of a checksum by its own path, those of klines by the
+    interface's"""
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
     """(method, path, Range)"""
     klines: dict[tuple[str, str, str], list[list[Any]]] = field(default_factory=dict)
@@ -191,7 +192,7 @@ def _handler(state: ArchiveServer) -> type[BaseHTTPRequestHandler]:
         def answer(self) -> None:
             path = urlsplit(self.path).path
             state.requests.append((self.command, path, self.headers.get("Range")))
-            fault = state.fault(path) if self.command == "GET" else ""
+            fault = state.fault(path if self.command == "GET" else f"{self.command} {path.lstrip('/')}")
             match fault:
                 case "dropped":
                     self.close_connection = True
@@ -202,6 +203,8 @@ def _handler(state: ArchiveServer) -> type[BaseHTTPRequestHandler]:
                     return
                 case "missing":
                     return self.send(404, b"no such key")
+                case "forbidden":
+                    return self.send(403, b"not for you")
                 case "busy":
                     return self.send(429, b"slow down", {"Retry-After": "1"})
                 case "banned":

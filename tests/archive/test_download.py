@@ -13,8 +13,9 @@ import pytest
 from server import ArchiveServer, path_of, served, zipped
 
 from botscalp.archive.download import Archive, Fetched
+from botscalp.archive.lines import FileRefusedError
 from botscalp.archive.names import ArchiveFile
-from botscalp.archive.web import Patience, Web
+from botscalp.archive.web import Patience, ServerError, Web
 from botscalp.data.manifest import Series
 from botscalp.errors import Interrupted, UserError
 
@@ -112,6 +113,7 @@ def test_any_order_of_what_passes_is_survived(client: Client, seed: int) -> None
     [
         ("dropped", "asked 6 times"),
         ("failing", "answers 503 Service Unavailable, asked 6 times"),
+        ("forbidden", "answers 403 Forbidden"),
         ("missing", "has gone, asked 6 times"),
         ("silent", "asked 6 times"),
         ("astray", "Exceeded 3 redirects"),
@@ -123,9 +125,9 @@ def test_any_order_of_what_passes_is_survived(client: Client, seed: int) -> None
 def test_what_stays_ends_in_a_message(client: Client, fault: str, says: str) -> None:
     client.server.faults[FILE.path] = [f"always {fault}"]
     client.server.pause_s = 0.4
-    with pytest.raises(UserError, match=says) as caught:
+    with pytest.raises(FileRefusedError, match=says) as caught:
         client.fetch()
-    assert "remedy" in str(caught.value)
+    assert "remedy" in str(caught.value) and (caught.value.key, caught.value.value) == ("file", FILE.name)
     assert FILE.name not in client.names()
 
 
@@ -192,9 +194,19 @@ def test_no_checksum_is_a_reason_to_refuse(client: Client) -> None:
 )
 def test_what_is_no_checksum_is_not_taken_for_one(client: Client, text: bytes) -> None:
     client.server.files[f"{FILE.path}.CHECKSUM"] = text
-    with pytest.raises(UserError, match=r"is no checksum|more than 1,000 bytes"):
+    with pytest.raises(FileRefusedError, match=r"is no checksum|more than 1,000 bytes") as caught:
         client.fetch()
-    assert client.names() == []
+    assert client.names() == [] and f"accept_checksum=[{FILE.name}]" in caught.value.remedy
+    fetched = client.fetch(FILE.name)
+    assert (fetched.overridden, fetched.published_sha256) == (True, None)
+
+
+@pytest.mark.parametrize("fault", ["failing", "forbidden", "dropped"])
+def test_a_file_whose_length_is_not_told_is_tried_all_the_same(client: Client, fault: str) -> None:
+    client.server.faults[f"HEAD {FILE.path}"] = [f"always {fault}"]
+    with closing(Web(key="base_url", at_once=2, patience=PATIENCE, stop=client.stop)) as web:
+        assert Archive(web, client.server.url).size_bytes(FILE) == 0
+    assert client.fetch().path.read_bytes() == ZIP
 
 
 def test_a_file_republished_between_checksum_and_download_comes_right(client: Client) -> None:
@@ -230,7 +242,7 @@ def test_a_dripping_server_costs_an_attempt_and_loses_nothing(client: Client) ->
 def test_a_server_that_asks_for_a_long_rest_is_not_waited_for(client: Client) -> None:
     client.patience = replace(PATIENCE, retry_after_most_s=0.5)
     client.server.faults[FILE.path] = ["busy"]
-    with pytest.raises(UserError, match="answers 429 Too Many Requests, and asks to wait 1 s"):
+    with pytest.raises(ServerError, match="answers 429 Too Many Requests, and asks to wait 1 s"):
         client.fetch()
 
 
@@ -243,7 +255,7 @@ def test_what_the_server_asks_to_wait_is_waited(client: Client) -> None:
 
 def test_no_server_ends_in_a_message(client: Client) -> None:
     client.server = ArchiveServer(url="http://127.0.0.1:9")
-    with pytest.raises(UserError, match="Connection refused, asked 6 times"):
+    with pytest.raises(ServerError, match="Connection refused, asked 6 times"):
         client.fetch()
 
 

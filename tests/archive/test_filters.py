@@ -84,6 +84,7 @@ def test_the_command_writes_a_file_that_the_backtest_reads(server: ArchiveServer
         (["market=um", "symbols=[BROKEN]"], "its filters lack 'LOT_SIZE'"),
         (["market=um", "symbols=[FREE]"], "has no price or size step"),
         (["market=cm"], "has no filters for a backtest"),
+        (["market=um", "symbols=BTCUSDT"], "write a list: symbols=[BTCUSDT]"),
         (["market=spot"], "404"),
     ],
 )
@@ -108,6 +109,23 @@ def test_another_answer_is_no_exchange_info() -> None:
     for wrong in ([], {"symbols": []}, {"serverTime": 1, "symbols": [{"name": "x"}]}, {"code": -1121, "msg": "no"}):
         with pytest.raises(UserError, match="no exchangeInfo"):
             filters_of(wrong, market="um", symbols=["BTCUSDT"], source="test")
+
+
+def test_symbols_that_the_file_holds_stay_in_it(server: ArchiveServer, tmp_path: Path) -> None:
+    """They are asked for again, so that the whole file is of one day."""
+    infos = answer(futures("BTCUSDT"), futures("ETHUSDT", tick="0.01"))
+    server.files["fapi/v1/exchangeInfo"] = json.dumps(infos).encode()
+    assert command(server, tmp_path, "market=um", "symbols=[BTCUSDT]").returncode == 0
+    infos["symbols"][0] = futures("BTCUSDT", tick="0.20")
+    server.files["fapi/v1/exchangeInfo"] = json.dumps(infos).encode()
+    done = command(server, tmp_path, "market=um", "symbols=[ETHUSDT]")
+    assert done.returncode == 0, done.stderr
+    found = read_filters(f"{tmp_path}/um/filters.json", key="").symbols
+    assert {symbol: one.tick for symbol, one in found.items()} == {"BTCUSDT": 0.2, "ETHUSDT": 0.01}
+    (tmp_path / "um/filters.json").write_text("{")
+    done = command(server, tmp_path, "market=um", "symbols=[ETHUSDT]")
+    assert done.returncode == 0 and "filters.json is written anew: is no JSON" in done.stdout + done.stderr
+    assert list(read_filters(f"{tmp_path}/um/filters.json", key="").symbols) == ["ETHUSDT"]
 
 
 def test_a_later_file_takes_the_earlier_one_s_place(tmp_path: Path) -> None:

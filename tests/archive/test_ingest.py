@@ -168,6 +168,66 @@ def test_a_refused_file_spoils_no_other_and_is_asked_for_again(
     assert server.gets() == [bad]
 
 
+@pytest.mark.parametrize("fault", ["failing", "forbidden", "missing", "dropped", "no checksum", "HEAD failing"])
+def test_one_file_that_cannot_be_had_spoils_no_other(
+    server: ArchiveServer, ingest: Callable[..., Manifest], tmp_path: Path, fault: str
+) -> None:
+    bad = name("2024-01")
+    path = path_of(bad)
+    if fault == "no checksum":
+        server.files[f"{path}.CHECKSUM"] = b"see elsewhere"
+    else:
+        server.faults[path] = [f"always {fault.removeprefix('HEAD ')}"]
+    if fault == "HEAD failing":
+        server.faults[f"HEAD {path}"] = ["always failing"]
+    with pytest.raises(UserError) as caught:
+        ingest("at_once=1")
+    assert (caught.value.key, caught.value.value) == ("file", bad)
+    assert len(read_manifest(tmp_path / "bars", SERIES).sources) == 5
+    server.faults.clear()
+    manifest = ingest("at_once=1", *([f"accept_checksum=[{bad}]"] if fault == "no checksum" else []))
+    assert len(manifest.sources) == 6
+    assert ingest("revisions=true") == manifest
+
+
+def test_a_refusal_is_said_even_if_the_exchange_fails_after_it(
+    server: ArchiveServer, ingest: Callable[..., Manifest], caplog: pytest.LogCaptureFixture
+) -> None:
+    server.put(name("2024-02-26"), b"<html>Please sign in</html>")
+    with pytest.raises(UserError) as caught:
+        ingest("end=2024-03-01", "recent=true", "rest_url.spot=http://127.0.0.1:9")
+    assert caught.value.key == "rest_url.spot"
+    assert any(f"file={name('2024-02-26')}: " in record.getMessage() for record in caplog.records)
+
+
+def test_a_day_that_comes_after_all_is_fetched_on_request(
+    server: ArchiveServer, ingest: Callable[..., Manifest]
+) -> None:
+    """A month is complete without days that are late; until they come they are a gap of it, at its edge, too."""
+    publish(server, *(f"2024-03-{day:02d}" for day in range(1, 31)))
+    words = ["start=2024-03", "end=2024-03"]
+    month = ingest(*words).months["2024-03"]
+    assert (month.complete, month.end, sum(gap.bars for gap in month.gaps)) == (True, "2024-04-01T00:00:00Z", 288)
+    publish(server, "2024-03-31")
+    server.requests.clear()
+    assert ingest(*words).months["2024-03"] == month and server.requests == []
+    whole = ingest(*words, "revisions=true").months["2024-03"]
+    assert (whole.rows, whole.gaps, whole.complete) == (31 * 288, (), True)
+    assert server.gets() == [name("2024-03-31")]
+
+
+def test_what_lies_before_the_first_month_is_asked_for_by_the_month(
+    server: ArchiveServer, ingest: Callable[..., Manifest]
+) -> None:
+    ingest("start=2023-06")
+    months = {path.rpartition("/")[2] for method, path, _ in server.requests if "/monthly/" in path}
+    assert {name(f"2023-{month:02d}") for month in range(6, 13)} <= months
+    assert not any("5m-2023-06-" in path for _, path, _ in server.requests)
+    server.requests.clear()
+    ingest("start=2023-06")
+    assert len(server.requests) == 7
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_bad_day_of_the_network_changes_nothing(
     server: ArchiveServer, ingest: Callable[..., Manifest], tmp_path: Path, seed: int
@@ -214,6 +274,23 @@ def test_recent_bars_follow_the_archive_and_give_way_to_it(
     assert [path for method, path, _ in server.requests if method == "GET"] == []
     publish(server, "2024-03-01")
     assert (ingest(*words).months["2024-03"].rows, ingest(*words).months["2024-03"].recent_rows) == (288, 0)
+
+
+def test_recent_bars_fill_a_day_whose_file_is_refused(
+    server: ArchiveServer, ingest: Callable[..., Manifest], tmp_path: Path
+) -> None:
+    """Also by and by: what a run left of the day, the next one asks for, and no bar beyond it."""
+    server.put(name("2024-02-27"), b"<html>Please sign in</html>")
+    rows = interface_rows("2024-02-26", "2024-02-27", "2024-02-28")
+    for bars in (100, 288):
+        server.klines["spot", "BTCUSDT", "5m"] = rows[: 288 + bars]
+        with pytest.raises(UserError, match="no whole zip"):
+            ingest("start=2024-02-25", "end=2024-02-29", "recent=true")
+        month = read_manifest(tmp_path / "bars", SERIES).months["2024-02"]
+        assert (month.rows, month.recent_rows, month.gaps) == (4 * 288 + bars, bars, ())
+    publish(server, "2024-02-27")
+    month = ingest("start=2024-02-25", "end=2024-02-29", "recent=true").months["2024-02"]
+    assert (month.rows, month.recent_rows, month.recent) == (5 * 288, 0, ())
 
 
 def test_the_last_days_may_be_the_exchange_s_alone(server: ArchiveServer, ingest: Callable[..., Manifest]) -> None:
@@ -267,6 +344,7 @@ def test_several_symbols_markets_and_funding(
         (["start=2024-02-30"], "start"),
         (["start=2024-03", "end=2024-02"], "start"),
         (["start=2190"], "start"),
+        (["start=0224-01"], "start"),
         (["at_once=0"], "at_once"),
         (["base_url=http://127.0.0.1:9"], "base_url"),
         (["base_url=nonsense"], "base_url"),

@@ -72,6 +72,43 @@ def test_an_interrupted_ingest_says_how_to_go_on(server: ArchiveServer, tmp_path
     assert list(tmp_path.rglob("*.part"))
 
 
+def test_a_command_with_a_verb_is_named_with_it(tmp_path: Path) -> None:
+    """The verb is taken away before Hydra sees the rest; without it, what is to be typed again would fetch."""
+    with served() as server:
+        server.faults["fapi/v1/exchangeInfo"] = ["always silent"]
+        server.pause_s = 5.0
+        words = ["filters", "market=um", f"rest_url.um={server.url}"]
+        running = subprocess.Popen(arguments("ingest", *words), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+        while not server.requests:
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        _, stderr = running.communicate(timeout=20)
+    assert running.returncode == 130 and "To go on: python -m botscalp.ingest filters market=um" in stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (["start=2024-01", "store=file"], "store=file: cannot be used: [Errno 20] Not a directory"),
+        (["start=2024-01", "store=/proc/none"], "store=/proc/none: cannot be used"),
+        (["report", "symbols=BTCUSDT"], "write a list: symbols=[BTCUSDT]"),
+        (["report", "interval=[5m]"], "interval=['5m']"),
+    ],
+)
+def test_what_cannot_be_is_a_message(tmp_path: Path, words: list[str], says: str) -> None:
+    (tmp_path / "file").touch()
+    done = command("ingest", *words, "base_url=http://127.0.0.1:9", cwd=tmp_path)
+    assert done.returncode == 2 and says in done.stderr and "Traceback" not in done.stderr, done.stderr
+
+
+def test_the_store_may_lie_at_home(server: ArchiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    words = ["start=2024-01", "end=2024-01", f"base_url={server.url}", "recent=false", 'store="~/kept"']
+    assert command("ingest", *words, cwd=tmp_path).returncode == 0
+    assert stored_series(tmp_path / "kept") == [SERIES] and not (tmp_path / "~").exists()
+    assert "kept/spot/BTCUSDT/5m/health.json" in command("ingest", "report", 'store="~/kept"', cwd=tmp_path).stdout
+
+
 @pytest.mark.parametrize("moments", [2, pytest.param(30, marks=pytest.mark.slow)])
 def test_killed_at_random_moments_and_resumed_the_store_is_the_same(tmp_path: Path, moments: int) -> None:
     """kill -9 some time after one of its requests: while it plans, downloads, parses or writes; then the same command again."""

@@ -133,6 +133,43 @@ def test_what_is_odd_is_kept_by_name() -> None:
     assert "no line break at the end" in note
 
 
+def test_volumes_that_are_wrong_throughout_are_noted_but_of_coins(tmp_path: Path) -> None:
+    """Contracts margined in a coin count contracts and coins, which prices say nothing of."""
+    rows = [line.split(b",") for line in lines()]
+    contracts = b"".join(b",".join([*row[:7], row[9], row[8], row[9], b"0", row[11]]) for row in rows)
+    (note,) = parsed(contracts, DAY).repairs
+    assert "a quote volume that prices and volume do not allow in 288 of 288 bars" in note
+    start_ns, end_ns = month_span_ns("2024-01-03")
+    coins = parse_klines(contracts, name=DAY, interval="5m", start_ns=start_ns, end_ns=end_ns, coin_margined=True)
+    assert coins.repairs == ()
+
+
+def test_rates_that_are_missing_are_noted_by_the_file_s_own_intervals() -> None:
+    """Two days of a rate every eight hours, and one of a rate every four."""
+    start_ns, end_ns = month_span_ns("2024-01-01")[0], month_span_ns("2024-01-03")[1]
+    hours = [(0, 8), (8, 8), (16, 8), (24, 8), (32, 8), (40, 8), (48, 8), (52, 4), (56, 4), (60, 4), (64, 4), (68, 4)]
+    rates = [b"%d,%d,0.00032\n" % (1_704_067_200_007 + 3_600_000 * hour, apart) for hour, apart in hours]
+
+    def notes(*without: int) -> tuple[str, ...]:
+        data = b"".join(rate for row, rate in enumerate(rates) if row not in without)
+        return parse_funding(data, name="f", start_ns=start_ns, end_ns=end_ns).repairs
+
+    assert notes() == ()
+    assert notes(0) == ("f: lacks 1 of its rates, by the intervals that it states, first after the beginning",)
+    assert notes(2, 3) == (
+        "f: lacks 2 of its rates, by the intervals that it states, first after 2024-01-01 08:00:00.007 UTC",
+    )
+    assert "lacks 3 of its rates" in notes(2, 10, 11)[0]
+
+
+def test_funding_that_breaks_off_in_a_rate_is_refused() -> None:
+    data = b"1704067200000,8,0.00037409\n1704096000007,8,0.00032\n"
+    start_ns, end_ns = month_span_ns("2024-01")
+    for cut in (1, 3):
+        with pytest.raises(FileRefusedError, match="its last rate may be cut"):
+            parse_funding(data[:-cut], name="f", start_ns=start_ns, end_ns=end_ns)
+
+
 def test_funding_of_the_archive_and_of_the_interface() -> None:
     start_ns, end_ns = month_span_ns("2024-01")
     archive = (

@@ -1,5 +1,6 @@
 """The bars that the archive lacks, from the exchange's interface: within its budget, marked, and replaced later."""
 
+import json
 import threading
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import requests
 from csvs import klines_csv, part
 from server import ArchiveServer, served
 
@@ -112,6 +114,23 @@ def test_what_stays_ends_in_a_message(
         add_recent(tmp_path, exchange, SERIES, start_ns=START_NS, end_ns=END_NS)
     assert caught.value.key == "rest_url"
     assert not read_manifest(tmp_path, SERIES).months
+
+
+@pytest.mark.parametrize("row", [["x"], None, "abc", ["x"] * 12])
+def test_rows_of_another_kind_end_in_a_message(
+    server: ArchiveServer, exchange: Exchange, tmp_path: Path, row: Any
+) -> None:
+    server.files["api/v3/odd"] = json.dumps([row]).encode()
+    exchange.interface = replace(exchange.interface, klines="/api/v3/odd")
+    with pytest.raises(UserError, match="answers with rows of another kind"):
+        add_recent(tmp_path, exchange, SERIES, start_ns=START_NS, end_ns=END_NS)
+
+
+def test_headers_of_another_kind_are_no_headers(exchange: Exchange) -> None:
+    answer = requests.Response()
+    answer.headers.update({"Date": "some day", "X-MBX-USED-WEIGHT-1M": "much"})
+    exchange._note(answer)
+    assert (exchange.ahead_s, exchange.used_weight) == (0.0, exchange.interface.weight)
 
 
 def test_a_symbol_that_the_exchange_does_not_know(exchange: Exchange, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
@@ -14,9 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from csvs import SERIES, klines_csv, part, recent_part, store_months
 
-from botscalp.archive.klines import parse_funding
+from botscalp.archive.health import health_of
+from botscalp.archive.klines import parse_funding, parse_klines
+from botscalp.archive.summary import stored
 from botscalp.archive.writing import Part, write_month
-from botscalp.data.manifest import FUNDING, Series, month_span_ns
+from botscalp.data.manifest import FUNDING, Series, covered_ns, month_span_ns, source_span_ns, uncovered_ns
 from botscalp.data.store import read_manifest, read_table
 from botscalp.errors import UserError
 
@@ -49,8 +52,7 @@ def test_what_the_month_s_file_replaces(tmp_path: Path) -> None:
     first = write_month(tmp_path, SERIES, "2024-01", [twice, recent_part(DAYS[2])], complete=False)
     assert first.rows == 576 and first.recent_rows == 288
     assert (first.start, first.end) == ("2024-01-01T00:00:00Z", "2024-01-04T00:00:00Z")
-    (gap,) = first.gaps
-    assert (gap.start, gap.end, gap.bars) == ("2024-01-02T00:00:00Z", "2024-01-03T00:00:00Z", 288)
+    assert first.gaps == (), "nobody asked for the day in between"
     month = write_month(tmp_path, SERIES, "2024-01", [part(MONTH, MONTH_CSV)], complete=True)
     assert (month.rows, month.recent_rows, month.repairs, month.gaps) == (8928, 0, (), ())
     assert [source.name for source in month.sources] == [MONTH]
@@ -69,6 +71,54 @@ def test_recent_bars_never_replace_the_archive_s(tmp_path: Path) -> None:
     assert newer == month
     filed = write_month(tmp_path, SERIES, "2024-01", [part(DAYS[1])], complete=False)
     assert filed.recent_rows == 0 and read_table(tmp_path, SERIES).drop(["recent"]) == table.drop(["recent"])
+
+
+def test_recent_bars_count_wherever_they_lie(tmp_path: Path) -> None:
+    """A day's file may be late, or refused, and the next day's come: the recent bars before it still speak for theirs."""
+    half = b"".join(klines_csv(DAYS[4]).splitlines(keepends=True)[:144])
+    noon_ns = source_span_ns(DAYS[4])[0] + 144 * SERIES.interval_ns
+    some = replace(recent_part(DAYS[4], half), end_ns=noon_ns)
+    write_month(tmp_path, SERIES, "2024-01", [some], complete=False)
+    month = write_month(tmp_path, SERIES, "2024-01", [part(DAYS[5])], complete=False)
+    manifest = read_manifest(tmp_path, SERIES)
+    assert manifest.months["2024-01"] == month and month.gaps == ()
+    assert covered_ns(manifest) == [(source_span_ns(DAYS[4])[0], noon_ns), source_span_ns(DAYS[5])]
+    assert uncovered_ns(manifest, *month_span_ns("2024-01")) == [
+        (month_span_ns("2024-01")[0], source_span_ns(DAYS[4])[0]),
+        (noon_ns, source_span_ns(DAYS[5])[0]),
+        (source_span_ns(DAYS[5])[1], month_span_ns("2024-01")[1]),
+    ]
+    assert "1 hole not fetched" in stored(tmp_path, SERIES)
+    health = health_of(tmp_path, SERIES)
+    assert (health.bars, health.expected) == (432, 432)
+    whole = write_month(tmp_path, SERIES, "2024-01", [part(DAYS[4])], complete=False)
+    assert (whole.recent, whole.recent_rows) == ((), 0)
+    older = replace(manifest, months={"2024-01": replace(month, recent=(), sources=())})  # as written without them
+    assert covered_ns(older) == [(source_span_ns(DAYS[4])[0], source_span_ns(DAYS[5])[1])]
+
+
+def test_what_is_odd_about_recent_bars_is_noted_until_they_go(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    lines = klines_csv(DAYS[0]).splitlines(keepends=True)
+    name, twice = "spot/BTCUSDT/5m 2024-01, recent", b"".join([*lines, lines[-1]])
+    start_ns, end_ns = source_span_ns(DAYS[0])
+    odd = Part(
+        source=None,
+        parsed=parse_klines(twice, name=name, interval="5m", start_ns=start_ns, end_ns=end_ns),
+        start_ns=start_ns,
+        end_ns=end_ns,
+    )
+    for _ in range(2):
+        month = write_month(tmp_path, SERIES, "2024-01", [odd], complete=False)
+        assert month.repairs == odd.parsed.repairs and len(month.repairs) == 1
+    assert [record.getMessage() for record in caplog.records] == list(month.repairs)
+    assert write_month(tmp_path, SERIES, "2024-01", [part(DAYS[0])], complete=False).repairs == ()
+
+
+def test_a_complete_month_speaks_for_all_of_it(tmp_path: Path) -> None:
+    """Its last day never came: that is a gap like one in its middle."""
+    month = write_month(tmp_path, SERIES, "2024-01", [part(name) for name in DAYS[:-1]], complete=True)
+    assert [(gap.start, gap.bars) for gap in month.gaps] == [("2024-01-31T00:00:00Z", 288)]
+    assert covered_ns(read_manifest(tmp_path, SERIES)) == [month_span_ns("2024-01")]
 
 
 def test_a_revised_file_is_noted_and_its_rows_are_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

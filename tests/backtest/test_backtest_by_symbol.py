@@ -154,6 +154,22 @@ def test_a_set_fee_below_the_exchange_s_is_told(caplog: pytest.LogCaptureFixture
         assert not caplog.records
 
 
+def test_filters_of_another_market_are_told(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        shipped_settings().at_exchange(("BTCUSDT",), market="um")
+        shipped_settings().at_exchange(("BTCUSDT",))
+        assert not caplog.records
+        shipped_settings().at_exchange(("BTCUSDT",), market="spot")
+    (record,) = caplog.records
+    assert "binance-um are those of market um, the bars are of spot" in record.message
+
+
+def test_the_command_for_symbols_that_are_lacking_names_the_market_and_all_of_them() -> None:
+    with pytest.raises(UserError) as error:
+        shipped_settings().at_exchange(("BTCUSDT", "XRPUSDT"))
+    assert "botscalp.ingest filters market=um symbols=[BTCUSDT,XRPUSDT] writes a file" in error.value.remedy
+
+
 def test_costs_are_multiplied_symbol_by_symbol() -> None:
     rules = backtest(taker_bps={"BTCUSDT": 5.0, "ETHUSDT": 10.0}, maker_bps=2.0)
     levels = cost_levels(rules, None)

@@ -80,6 +80,27 @@ def test_numbers_of_any_length_are_added_as_doubles() -> None:
     assert sums(column, np.array([0, 2])).tolist() == [0.1 + 1 / 3, 2e300 + 5.0]
 
 
+@given(st.integers(0, 2**32), st.sampled_from([1, 2, 5, 8]))
+def test_sums_are_the_doubles_nearest_to_the_decimals(seed: int, decimals: int) -> None:
+    """Sums of few units, and of more than a double counts: what 15 digits hold is added to 16."""
+    units = np.random.default_rng(seed).integers([[1], [8 * 10**14]], [[10**6], [10**15]], (2, 200))
+    column = np.array([int(one) / 10**decimals for one in units.ravel()])
+    rows = range(0, 400, 20)
+    exact = [float(sum(Decimal(repr(one)) for one in column[row : row + 20].tolist())) for row in rows]
+    assert sums(column, np.array(rows)).tolist() == exact
+
+
+def test_a_sum_is_rounded_once() -> None:
+    """Divided as an extended double and then cut to a double, this one was off by a last bit."""
+    assert sums(np.array([6766044.63244579, 6569014.49925677]), np.array([0])).tolist() == [13335059.13170256]
+
+
+def test_a_sum_that_no_integer_holds_is_one_of_doubles() -> None:
+    column = np.full(2_000, 2.0**52)
+    assert sums(column, np.array([0])).tolist() == [2_000 * 2.0**52]
+    assert sums(np.full(5_000, 2.0**52), np.array([0])).tolist() == [5_000 * 2.0**52]
+
+
 def test_only_multiples() -> None:
     five = resample(minutes(np.arange(100)), 5 * MINUTE_NS).bars
     with pytest.raises(UserError, match="is no multiple of 5m"):

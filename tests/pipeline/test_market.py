@@ -7,10 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 from backtest_cases import backtest, noise
+from csvs import part, store_months
 
+from botscalp.archive.klines import parse_funding
+from botscalp.archive.writing import Part, write_month
 from botscalp.backtest import Backtest, Bracket, Candidates, PredictedBars
 from botscalp.backtest.selection import MIN_TRADES, best_bracket
 from botscalp.backtest.settings import BY_WINDOW
+from botscalp.data.manifest import FUNDING, Series, month_span_ns
 from botscalp.errors import UserError
 from botscalp.pipeline.market import Market
 from botscalp.pipeline.trading import chosen_brackets
@@ -185,3 +189,44 @@ def test_files_that_do_not_belong_are_refused_by_key(tmp_path: Path, changed: di
     with pytest.raises(UserError, match=problem) as refused:
         Market.load((bars,), backtest(**{key: value.format(folder=tmp_path)}))
     assert refused.value.key == f"backtest.{key}"
+
+
+def store_funding(store: Path, *months: str) -> str:
+    """Rates of whole months, every eight hours; the pattern that reads them."""
+    series = Series(market="um", symbol="BTCUSDT", interval=FUNDING)
+    for month in months:
+        start_ns, end_ns = month_span_ns(month)
+        times_ms = range(start_ns // 10**6, end_ns // 10**6, 8 * 3_600_000)
+        lines = "".join(f"{time_ms},8,0.00010000\n" for time_ms in times_ms)
+        name = f"BTCUSDT-fundingRate-{month}.zip"
+        rows = parse_funding(lines.encode(), name=name, start_ns=start_ns, end_ns=end_ns)
+        source = replace(part("BTCUSDT-5m-2024-01-01.zip").source, name=name)
+        whole = Part(source=source, parsed=rows, start_ns=start_ns, end_ns=end_ns)
+        write_month(store, series, month, [whole], complete=True)
+    return str(store / "um/{symbol}/funding")
+
+
+def test_a_month_of_funding_that_nobody_fetched_is_refused(tmp_path: Path) -> None:
+    """Before, its trades paid nothing, without a word."""
+    bars = noise(seed=4, days=80).bars  # from 2024-01-01
+    rules = backtest(funding=store_funding(tmp_path, "2024-01", "2024-03"))
+    with pytest.raises(UserError, match="has nothing from 2024-02-01 00:00:00 UTC to 2024-03-01") as caught:
+        Market.load((bars,), rules)
+    assert caught.value.key == "backtest.funding"
+    assert "kind=funding start=2024-02 end=2024-02 market=um" in caught.value.remedy
+    assert Market.load((bars[: 20 * 288],), rules).funding[0] is not None  # the hole is not in these bars
+    store_funding(tmp_path, "2024-02")
+    assert Market.load((bars,), rules).funding[0] is not None
+
+
+def test_a_day_of_finer_bars_that_nobody_fetched_is_refused(tmp_path: Path) -> None:
+    series = Series(market="um", symbol="BTCUSDT", interval="1m")
+    bars, rules = noise(seed=4, days=4).bars, backtest(finer=str(tmp_path / "um/{symbol}/1m"))
+    for day in ("01", "03"):
+        one = part(f"BTCUSDT-1m-2024-01-{day}.zip", interval="1m")
+        write_month(tmp_path, series, "2024-01", [one], complete=False)
+    with pytest.raises(UserError, match="has nothing from 2024-01-02 00:00:00 UTC to 2024-01-03") as caught:
+        Market.load((bars,), rules)
+    assert caught.value.key == "backtest.finer" and "interval=1m start=2024-01 end=2024-01" in caught.value.remedy
+    store_months(tmp_path, "2024-01", series=series)
+    assert Market.load((bars,), rules).finer[0] is not None

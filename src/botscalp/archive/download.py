@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from botscalp.archive.lines import FileRefusedError
 from botscalp.archive.names import ArchiveFile
-from botscalp.archive.web import MISSING, AgainError, Web
+from botscalp.archive.web import MISSING, AgainError, Answer, ServerError, Web
 from botscalp.data.store import sha256_of
 from botscalp.errors import UserError
 
@@ -51,7 +52,7 @@ class Archive:
         return f"{self.base_url}/{file.path}"
 
     def size_bytes(self, file: ArchiveFile) -> int | None:
-        """How long the file is; None where the archive lacks it."""
+        """How long the file is; None where the archive lacks it, 0 where it does not say, and fetching it will say why."""
         url = self.url(file)
 
         def attempt() -> int | None:
@@ -60,13 +61,16 @@ class Archive:
                     return None
                 return int(response.headers.get("Content-Length", 0))
 
-        return self.web.patiently(url, attempt)
+        try:
+            return self._patiently(file, url, attempt)
+        except FileRefusedError:
+            return 0
 
     def published_sha256(self, file: ArchiveFile) -> str | None:
         """The hash in the file's sidecar NAME.zip.CHECKSUM; None where there is none.
 
         Raises:
-            UserError: what lies there is no checksum of this file.
+            FileRefusedError: what lies there is no checksum of this file.
         """
         url = f"{self.url(file)}.CHECKSUM"
 
@@ -80,7 +84,16 @@ class Archive:
                 raise AgainError(f"is no checksum of {file.name}: {text[:40]!r}")
             return line[1]
 
-        return self.web.patiently(url, attempt)
+        return self._patiently(file, url, attempt)
+
+    def _patiently(self, file: ArchiveFile, url: str, attempt: Callable[[], Answer]) -> Answer:
+        """As `Web.patiently`, but what is wrong with this file alone is a FileRefusedError: others may come all the same."""
+        try:
+            return self.web.patiently(url, attempt)
+        except UserError as error:
+            if isinstance(error, ServerError) or error.key != self.web.key:
+                raise
+            raise FileRefusedError("file", file.name, f"{url} {error.problem}", error.remedy) from None
 
     def fetch(
         self, file: ArchiveFile, *, folder: Path, accepted: Collection[str], moved: Callable[[int], None]
@@ -91,14 +104,15 @@ class Archive:
         again from its first byte; the same bytes twice are what the archive holds, and its checksum is stale.
 
         Args:
-            accepted: names of files that are taken although their checksum is stale or missing.
+            accepted: names of files that are taken although their checksum is stale, missing or none.
             moved: told about bytes as they come; negative where they are thrown away.
 
         Raises:
-            UserError: naming the file, both hashes and the remedy.
+            FileRefusedError: naming the file, both hashes and the remedy.
+            ServerError: no file comes.
         """
         final, part = folder / file.name, folder / f"{file.name}{PART}"
-        published = self.published_sha256(file)
+        published = self._checksum(file, accepted)
         if final.exists() and published == sha256_of(final):  # an earlier run was stopped before it was read
             moved(final.stat().st_size)
             return self._fetched(file, final, sha256=published, published=published)
@@ -119,8 +133,17 @@ class Archive:
                 seen.add(sha256)
             moved(-part.stat().st_size)
             part.unlink()
-            published = self.published_sha256(file)  # it may have been republished meanwhile
+            published = self._checksum(file, accepted)  # it may have been republished meanwhile
         raise _refused(file, f"{FRESH_DOWNLOADS} downloads gave different bytes, none with SHA-256 {published}")
+
+    def _checksum(self, file: ArchiveFile, accepted: Collection[str]) -> str | None:
+        """What `published_sha256` says; None for what is no checksum of a file that is accepted."""
+        try:
+            return self.published_sha256(file)
+        except FileRefusedError as error:
+            if file.name in accepted:
+                return None
+            raise _refused(file, error.problem) from None
 
     def _fetched(self, file: ArchiveFile, path: Path, *, sha256: str, published: str | None) -> Fetched:
         return Fetched(
@@ -164,7 +187,7 @@ class Archive:
 
                     self.web.pieces(response, take=take)
 
-        self.web.patiently(url, attempt)
+        self._patiently(file, url, attempt)
 
 
 def sync_and_rename(path: Path, final: Path) -> None:
@@ -184,6 +207,6 @@ def _looks(path: Path) -> str:
     return "" if first[:2] == b"PK" else f"; it is no zip, it begins with {first!r}"
 
 
-def _refused(file: ArchiveFile, problem: str) -> UserError:
+def _refused(file: ArchiveFile, problem: str) -> FileRefusedError:
     remedy = f"ask again later; to take it as it is, which the manifest records: 'accept_checksum=[{file.name}]'"
-    return UserError("file", file.name, problem, remedy)
+    return FileRefusedError("file", file.name, problem, remedy)

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from botscalp.archive.download import PART, Archive, Fetched
-from botscalp.archive.klines import parse_funding, parse_klines
+from botscalp.archive.klines import FileRefusedError, parse_funding, parse_klines
 from botscalp.archive.plan import Step
 from botscalp.archive.writing import Part, write_month
 from botscalp.archive.zips import RefusedZipError, csv_of
 from botscalp.data.manifest import FUNDING, Series, SourceFile
-from botscalp.errors import UserError
 
 logger = logging.getLogger(__name__)
 
@@ -68,18 +67,18 @@ def fill(
     accepted: Collection[str],
     executor: Executor,
     watcher: Watcher,
-) -> list[UserError]:
+) -> list[FileRefusedError]:
     """Fetch the files of all steps and write each month once its last file is there; what could not be used.
 
-    A file that is refused leaves its month incomplete, and the others go on.
+    A file that is refused is logged and leaves its month incomplete, and the others go on.
 
     Raises:
-        UserError: the server gives nothing more; downloads that run are the caller's to stop.
+        ServerError: the server gives nothing more; downloads that run are the caller's to stop.
     """
     step_of: dict[Future[Fetched], Step] = {}
     came: dict[Step, list[Fetched]] = {step: [] for step in steps}
     left = {step: len(step.files) for step in steps}
-    refused: list[UserError] = []
+    refused: list[FileRefusedError] = []
     for step in steps:
         folder = step.series.folder(store) / INCOMING
         folder.mkdir(parents=True, exist_ok=True)
@@ -91,9 +90,8 @@ def fill(
         left[step] -= 1
         try:
             came[step].append(future.result())
-        except UserError as error:
-            if error.key != "file":
-                raise
+        except FileRefusedError as error:
+            logger.error("%s", error)
             refused.append(error)
         watcher.file_done()
         if left[step] == 0:
@@ -101,13 +99,14 @@ def fill(
     return refused
 
 
-def _written(store: Path, step: Step, files: Sequence[Fetched]) -> list[UserError]:
+def _written(store: Path, step: Step, files: Sequence[Fetched]) -> list[FileRefusedError]:
     """Read the files of a month and write it; the errors of those that cannot be used."""
     parts, refused = [], []
     for fetched in sorted(files, key=lambda one: one.file.period):
         try:
             parts.append(_part(fetched))
-        except UserError as error:
+        except FileRefusedError as error:
+            logger.error("%s", error)
             refused.append(error)
     if parts:
         whole = step.complete and len(parts) == len(step.files)
@@ -122,7 +121,7 @@ def _part(fetched: Fetched) -> Part:
     """The rows of a zip.
 
     Raises:
-        UserError: it holds something else than it should.
+        FileRefusedError: it holds something else than it should.
     """
     file, series = fetched.file, fetched.file.series
     start_ns, end_ns = file.span_ns
@@ -130,11 +129,18 @@ def _part(fetched: Fetched) -> Part:
         data = csv_of(fetched.path, member=file.member, most_bytes=file.most_bytes)
     except RefusedZipError as error:
         remedy = "the archive may replace it: ask again later, or compare it with what the exchange's interface gives"
-        raise UserError("file", file.name, str(error), remedy) from None
+        raise FileRefusedError("file", file.name, str(error), remedy) from None
     if series.interval == FUNDING:
         parsed = parse_funding(data, name=file.name, start_ns=start_ns, end_ns=end_ns)
     else:
-        parsed = parse_klines(data, name=file.name, interval=series.interval, start_ns=start_ns, end_ns=end_ns)
+        parsed = parse_klines(
+            data,
+            name=file.name,
+            interval=series.interval,
+            start_ns=start_ns,
+            end_ns=end_ns,
+            coin_margined=series.market == "cm",
+        )
     source = SourceFile(
         name=file.name,
         url=fetched.url,

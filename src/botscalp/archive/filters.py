@@ -4,6 +4,7 @@ Fees depend on the account, so those of the regular tier stand in for them, as s
 """
 
 import json
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from botscalp.archive.web import AgainError, Web
 from botscalp.data.filters import SHIPPED, ExchangeFilters, Filters, read_filters
 from botscalp.errors import UserError
 from botscalp.options import nearest
+
+logger = logging.getLogger(__name__)
 
 PATHS = {"spot": "/api/v3/exchangeInfo", "um": "/fapi/v1/exchangeInfo"}
 """developers.binance.com, "Exchange information"; sizes of the coin-margined market are contracts, which no backtest trades"""
@@ -90,9 +93,26 @@ def _filters(info: Mapping[str, Any], market: str) -> Filters:
     return filters
 
 
+def filters_file(store: Path, market: str) -> Path:
+    """The file in the store that `backtest.filters` may name."""
+    return store / market / "filters.json"
+
+
+def kept_symbols(store: Path, market: str) -> list[str]:
+    """The symbols of that file: asked for again with the new ones they stay in it, and all of it is of one day."""
+    path = filters_file(store, market)
+    if not path.is_file():
+        return []
+    try:
+        return list(read_filters(str(path), key="store").symbols)
+    except UserError as error:
+        logger.warning("%s is written anew: %s", path, error.problem)
+        return []
+
+
 def write_filters(store: Path, filters: ExchangeFilters) -> Path:
-    """The file in the store that `backtest.filters` may name, written whole or not at all."""
-    path = store / filters.market / "filters.json"
+    """The file in the store, written whole or not at all."""
+    path = filters_file(store, filters.market)
     path.parent.mkdir(parents=True, exist_ok=True)
     pending = path.with_name(f"{path.name}.{os.getpid()}.pending")
     with pending.open("w") as file:

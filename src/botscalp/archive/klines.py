@@ -12,7 +12,7 @@ import numpy as np
 
 from botscalp.archive.lines import FileRefusedError, Lines, read_lines, refuse
 from botscalp.data.files import BINANCE_COLUMNS, SPELLINGS
-from botscalp.times import interval_name, parse_interval, time_text
+from botscalp.times import UNITS_NS, interval_name, parse_interval, time_text
 from botscalp.types import Bool, Float64, Int64
 
 if TYPE_CHECKING:
@@ -29,7 +29,11 @@ HEADERS = SPELLINGS | {
     "taker_buy_quote_volume": ("takerbuyquotevolume", "takerbuyquoteassetvolume", "tbquoteav"),
 }
 FUNDING_LAYOUTS = (("funding_time", "funding_rate"), ("funding_time", "interval_hours", "funding_rate"))
-FUNDING_HEADERS = {"funding_time": ("fundingtime", "calctime"), "funding_rate": ("fundingrate", "lastfundingrate")}
+FUNDING_HEADERS = {
+    "funding_time": ("fundingtime", "calctime"),
+    "interval_hours": ("fundingintervalhours",),
+    "funding_rate": ("fundingrate", "lastfundingrate"),
+}
 
 # Binance's quote volume is the sum of price times quantity, exact to its last digit.
 _QUOTE_TOLERANCE = 1e-6
@@ -70,7 +74,9 @@ class _Rows:
             refuse(self.name, f"{where}: {problem}{f' ({held})' if held else ''}{more}")
 
 
-def parse_klines(data: bytes, *, name: str, interval: str, start_ns: int, end_ns: int) -> Parsed:
+def parse_klines(
+    data: bytes, *, name: str, interval: str, start_ns: int, end_ns: int, coin_margined: bool = False
+) -> Parsed:
     """The klines of one CSV, whose rows must open within [start, end) on the interval's grid.
 
     For the interface's JSON write its rows as lines first: b"\\n".join(",".join(map(str, row)).encode() for row in rows)
@@ -81,6 +87,7 @@ def parse_klines(data: bytes, *, name: str, interval: str, start_ns: int, end_ns
 
     Args:
         name: of the file or the request, for messages.
+        coin_margined: volume counts contracts and quote volume coins, so that prices say nothing of the two.
 
     Raises:
         FileRefusedError: naming the line, counted from 1 and the header included, and the reason.
@@ -102,7 +109,7 @@ def parse_klines(data: bytes, *, name: str, interval: str, start_ns: int, end_ns
     repairs += _early(rows, interval_ns)
     del rows.values["close_time"]
     _check_values(rows)
-    repairs += _odd(rows)
+    repairs += _odd(rows, coin_margined=coin_margined)
     if "trades" not in rows.values:
         repairs.append("has no count of trades: they are null")
     return Parsed(table=_table("open_time", rows, VALUES), repairs=tuple(f"{name}: {repair}" for repair in repairs))
@@ -111,20 +118,42 @@ def parse_klines(data: bytes, *, name: str, interval: str, start_ns: int, end_ns
 def parse_funding(data: bytes, *, name: str, start_ns: int, end_ns: int) -> Parsed:
     """The funding rates of one CSV: calc_time, funding_interval_hours, last_funding_rate; errors as `parse_klines`.
 
+    Rates that are missing by the file's own intervals are named among the repairs.
+
     For the interface's JSON give two fields a line: fundingTime, fundingRate.
     """
-    lines = read_lines(data, name=name, layouts=FUNDING_LAYOUTS, spellings=FUNDING_HEADERS)
+    if data and not data.endswith(b"\n"):  # where a line ends in the rate, half a rate is one, too
+        refuse(name, "ends without a line break: its last rate may be cut")
+    lines = read_lines(data, name=name, layouts=FUNDING_LAYOUTS, spellings=FUNDING_HEADERS, optional={"interval_hours"})
     rows = _Rows(
         name=name,
         time_ns=_times_ns(lines, "funding_time"),
         line=np.arange(len(lines)) + lines.first_line,
-        values={"funding_rate": lines.numbers("funding_rate")},
+        values={
+            column: lines.numbers(column) for column in ("funding_rate", "interval_hours") if column in lines.columns
+        },
     )
     _check_span(rows, start_ns, end_ns)
     rows.refuse(np.abs(rows.values["funding_rate"]) >= 1, "has a rate of 100 % or more", "funding_rate")
     rows, notes = _in_order(rows)
+    if "interval_hours" in rows.values:
+        rows.refuse(rows.values["interval_hours"] <= 0, "its interval is not above 0", "interval_hours")
+        notes += _lacking(rows, start_ns, end_ns)
     repairs = tuple(f"{name}: {repair}" for repair in (*lines.repairs, *notes))
     return Parsed(table=_table("funding_time", rows, ("funding_rate",)), repairs=repairs)
+
+
+def _lacking(rows: _Rows, start_ns: int, end_ns: int) -> list[str]:
+    """What to note of rates that are missing within [start, end), by the interval that the rows next to them state."""
+    hours = rows.values["interval_hours"]
+    between_ns = np.maximum(np.append(hours[:1], hours), np.append(hours, hours[-1:])) * UNITS_NS["h"]
+    edges = np.concatenate([[start_ns - between_ns[0]], rows.time_ns, [end_ns]])
+    missing = np.rint(np.diff(edges) / between_ns).astype(int) - 1
+    holes = np.flatnonzero(missing > 0)
+    if not len(holes):
+        return []
+    after = time_text(int(rows.time_ns[holes[0] - 1])) if holes[0] else "the beginning"
+    return [f"lacks {int(missing[holes].sum())} of its rates, by the intervals that it states, first after {after}"]
 
 
 def _times_ns(lines: Lines, column: str) -> Int64:
@@ -209,15 +238,14 @@ def _check_values(rows: _Rows) -> None:
         rows.refuse(values["trades"] % 1 != 0, "its trades are no whole number", "trades")
 
 
-def _odd(rows: _Rows) -> Iterator[str]:
+def _odd(rows: _Rows, *, coin_margined: bool) -> Iterator[str]:
     """What to note of volumes that contradict each other."""
     values = rows.values
     volume, quote = values["volume"], values["quote_volume"]
     slack = _QUOTE_TOLERANCE * (quote + 1)
     outside = (quote < values["low"] * volume - slack) | (quote > values["high"] * volume + slack)
-    # Contracts margined in a coin count contracts and coins: there no line obeys.
     for odd, problem in (
-        (outside & (np.mean(outside) < 0.5), "a quote volume that prices and volume do not allow"),
+        (outside & (not coin_margined), "a quote volume that prices and volume do not allow"),
         (
             (values["trades"] == 0) != (volume == 0) if "trades" in values else np.zeros(1, bool),
             "trades but no volume, or volume but no trades",

@@ -3,12 +3,13 @@
 import logging
 import re
 from calendar import monthrange
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
 from botscalp.archive.download import Archive
+from botscalp.archive.lines import FileRefusedError
 from botscalp.archive.names import ArchiveFile, file_of
 from botscalp.data.manifest import FUNDING, Manifest, Series
 from botscalp.errors import UserError
@@ -18,6 +19,10 @@ logger = logging.getLogger(__name__)
 
 LATE_DAYS = 14
 """a day that the archive still lacks after so many is not waited for"""
+MONTHLY_DAYS = 60
+"""after so many a month has its file, if anything was traded in it"""
+FIRST_YEAR = 2017
+"""in which the exchange opened"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,9 +37,13 @@ class Span:
         """From the start of one year, month or day to the end of another; an `end` of None is today.
 
         Raises:
-            UserError: no such period, or none of its days is over.
+            UserError: no such period, none of its days is over, or it begins before the exchange did.
         """
         first = _days(start, key="start")[0]
+        if first.year < FIRST_YEAR:
+            raise UserError(
+                "start", start, f"lies before {FIRST_YEAR}, when the exchange opened", f"start={FIRST_YEAR}"
+            )
         last = today if end is None else min(_days(end, key="end")[1], today)
         if first > last:
             problem = f"lies after {'today' if last == today else f'end={end}'}"
@@ -80,20 +89,25 @@ def planned(
 ) -> list[Step]:
     """The steps that bring the series up to what the archive has of the span, the oldest month first.
 
-    Months that are complete cost no request. Others cost one, and one for each day that is not there yet.
+    Months that are complete cost no request. Others cost one, and one for each day that is not there yet, unless they
+    are long over and lie before the first month that has a file.
 
     Args:
-        revisions: ask for the checksums of the files that gave rows, too, and fetch what was republished.
+        revisions: ask for the checksums of the files that gave rows, too, and fetch what was republished; also ask again
+            for days that were missing when their month was complete.
 
     Raises:
         UserError: the archive, and the store, have nothing of this series within the span.
     """
-    open_months = [month for month in span.months if not (month in manifest.months and manifest.months[month].complete)]
+    open_months = [month for month in span.months if not _settled(manifest, month, revisions=revisions)]
     sizes = _sizes(archive, [ArchiveFile(manifest.series, month) for month in open_months], executor)
+    stored = [month for month in manifest.months if ArchiveFile(manifest.series, month).name in manifest.sources]
+    first = min((*stored, *(file.month for file, size in sizes.items() if size is not None)), default="")
     days = [
         ArchiveFile(manifest.series, day.isoformat())
         for month, size in zip(open_months, sizes.values(), strict=True)
         if size is None and manifest.series.interval != FUNDING
+        if month >= first or days_of(month)[-1] >= today - timedelta(days=MONTHLY_DAYS)
         for day in span.days_of(month)
         if day < today and ArchiveFile(manifest.series, day.isoformat()).name not in manifest.sources
     ]
@@ -107,6 +121,19 @@ def planned(
         remedy = "check symbol, market and interval, and since when it has been traded"
         raise UserError("symbols", manifest.series.symbol, problem, remedy)
     return [_step(manifest, month, found, span, today) for month in span.months if _has(month, found)]
+
+
+def _settled(manifest: Manifest, month: str, *, revisions: bool) -> bool:
+    """Whether nothing of the month is to be asked for: it is complete, and without a hole where those are of interest."""
+    if month not in manifest.months or not manifest.months[month].complete:
+        return False
+    return not revisions or _whole(manifest.series, month, set(manifest.sources))
+
+
+def _whole(series: Series, month: str, names: set[str]) -> bool:
+    """Whether these are the month's file, or a file of each of its days, or more."""
+    whole = ArchiveFile(series, month).name in names
+    return whole or all(ArchiveFile(series, day.isoformat()).name in names for day in days_of(month))
 
 
 def _sizes(archive: Archive, files: Iterable[ArchiveFile], executor: Executor) -> dict[ArchiveFile, int | None]:
@@ -145,10 +172,17 @@ def _complete(manifest: Manifest, month: str, names: set[str], span: Span, today
 
 
 def _republished(archive: Archive, manifest: Manifest, span: Span, executor: Executor) -> list[ArchiveFile]:
-    """The files whose published checksum is no longer the one that was noted when they were fetched."""
+    """The files whose published checksum is no longer the one that was noted when they were fetched, if it is one."""
     sources = [source for month in span.months if month in manifest.months for source in manifest.months[month].sources]
     files = [file_of(manifest.series, source.name) for source in sources]
-    ask: Callable[[ArchiveFile], str | None] = archive.published_sha256
+
+    def ask(file: ArchiveFile) -> str | None:
+        try:
+            return archive.published_sha256(file)
+        except FileRefusedError as error:
+            logger.warning("%s: is kept as it is: %s", file.name, error.problem)
+            return None
+
     now = executor.map(ask, files)
     changed = []
     for file, source, published in zip(files, sources, now, strict=True):

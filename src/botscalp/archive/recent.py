@@ -4,6 +4,7 @@ import json
 import logging
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -77,15 +78,18 @@ class Exchange:
             UserError: the exchange refuses, bans this address for long, or answers with something else.
         """
         params: dict[str, str | int] = {"symbol": series.symbol, "startTime": start_ns // MS_NS, "limit": ROWS}
-        if series.interval == FUNDING:
-            found = self._asked(self.interface.funding, params)
-            return [[row["fundingTime"], row["fundingRate"]] for row in found]
-        found = self._asked(self.interface.klines, params | {"interval": series.interval})
-        return [row for row in found if int(row[6]) < self.now_s() * 1_000]  # the last one still moves
+        funding = series.interval == FUNDING
+        url = f"{self.base_url}{self.interface.funding if funding else self.interface.klines}"
+        found = self._asked(url, params if funding else params | {"interval": series.interval})
+        try:
+            if funding:
+                return [[int(row["fundingTime"]), row["fundingRate"]] for row in found]
+            # The last one still moves.
+            return [[int(row[0]), *row[1:]] for row in found if int(row[6]) < self.now_s() * 1_000]
+        except (LookupError, TypeError, ValueError):
+            raise self.web.gave_up(url, f"answers with rows of another kind: {str(found)[:200]}") from None
 
-    def _asked(self, path: str, params: dict[str, str | int]) -> list[Any]:
-        url = f"{self.base_url}{path}"
-
+    def _asked(self, url: str, params: dict[str, str | int]) -> list[Any]:
         def attempt() -> list[Any]:
             self._wait_for_budget()
             with self.web.asked("GET", url, params=params, allowed=(INVALID, BUSY, BANNED)) as response:
@@ -111,10 +115,11 @@ class Exchange:
 
     def _note(self, response: requests.Response) -> None:
         """Take the exchange's clock and the weight used from an answer's headers."""
-        if date := response.headers.get("Date"):
-            self.ahead_s = parsedate_to_datetime(date).timestamp() - self.clock()
+        with suppress(KeyError, ValueError):  # absent, or no date
+            self.ahead_s = parsedate_to_datetime(response.headers["Date"]).timestamp() - self.clock()
         self.minute = int(self.now_s() // 60)
-        self.used_weight = int(response.headers.get("X-MBX-USED-WEIGHT-1M", self.used_weight + self.interface.weight))
+        used = response.headers.get("X-MBX-USED-WEIGHT-1M", "")
+        self.used_weight = int(used) if used.isdecimal() else self.used_weight + self.interface.weight
 
     def _wait_for_budget(self) -> None:
         """Wait for the next minute where another request would take more than our share of this one's weight."""
@@ -158,7 +163,15 @@ def _write(store: Path, series: Series, rows: Sequence[Sequence[Any]]) -> None:
         if series.interval == FUNDING:
             parsed = parse_funding(data, name=name, start_ns=low_ns, end_ns=high_ns)
         else:
-            parsed = parse_klines(data, name=name, interval=series.interval, start_ns=low_ns, end_ns=high_ns)
+            coin_margined = series.market == "cm"
+            parsed = parse_klines(
+                data,
+                name=name,
+                interval=series.interval,
+                start_ns=low_ns,
+                end_ns=high_ns,
+                coin_margined=coin_margined,
+            )
         write_month(
             store,
             series,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from botscalp.archive.plan import Step, total
-from botscalp.data.manifest import Series
+from botscalp.data.manifest import Series, covered_ns
 from botscalp.data.store import read_manifest
 
 
@@ -29,10 +29,12 @@ def stored(store: Path, series: Series) -> str:
     gaps = [gap for month in months.values() for gap in month.gaps]
     noted = sum(len(month.repairs) for month in months.values())
     recent = sum(month.recent_rows for month in months.values())
+    holes = len(covered_ns(manifest)) - 1
     facts = [
         f"{sum(month.rows for month in months.values()):,} rows in {counted(len(months), 'month')}",
         f"{months[min(months)].start} .. {months[max(months)].end}",
         f"{counted(len(gaps), 'gap')} of {sum(gap.bars for gap in gaps):,} bars" if gaps else "no gap",
+        *([f"{counted(holes, 'hole')} not fetched"] if holes else []),
         *([f"{recent:,} recent"] if recent else []),
         *([f"{counted(noted, 'note')} of repairs"] if noted else []),
         *([counted(len(manifest.revisions), "revised file")] if manifest.revisions else []),

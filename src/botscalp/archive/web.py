@@ -1,6 +1,7 @@
 """Asking a server that may be slow, busy or gone: one attempt, and as many as patience allows."""
 
 import logging
+import random
 import re
 import threading
 import time
@@ -12,7 +13,7 @@ from urllib.parse import urlsplit
 import requests
 from requests.adapters import HTTPAdapter
 from urllib3 import Retry
-from urllib3.exceptions import HTTPError, InvalidHeader, MaxRetryError
+from urllib3.exceptions import HTTPError, InvalidHeader, ProtocolError
 
 from botscalp.errors import Interrupted, UserError
 
@@ -36,21 +37,37 @@ class Patience:
     """for one attempt at one file, however steadily it drips"""
     attempts: int = 6
     backoff_s: float = 0.5
-    """doubled by each further attempt, and up to half as much again by chance, so that many clients do not return at once"""
+    """after the first attempt; doubled by each further one, and up to half as much again by chance, so that many do not
+    return at once"""
     backoff_most_s: float = 30.0
+    """of which the same holds"""
     retry_after_most_s: float = 300.0
     """the longest wait that a server may ask for; beyond it the command ends and says so"""
     redirects: int = 3
     most_bytes: int = 1 << 30
     """of one file"""
 
+    def pause_s(self, failures: int) -> float:
+        """How long to wait after another attempt failed, `failures` of them having failed before."""
+        doubled_s = min(self.backoff_s * 2.0**failures, self.backoff_most_s)
+        return doubled_s * random.uniform(1.0, 1.5)
+
+
+class ServerError(UserError):
+    """The server itself is not there, or asks for more patience than there is: its other URLs fare no better."""
+
 
 class AgainError(Exception):
-    """This attempt failed, another may not; `after_s` is what the server asked to wait."""
+    """This attempt failed, another may not; `after_s` is what the server asked to wait.
 
-    def __init__(self, problem: str, *, after_s: float | None = None) -> None:
+    Args:
+        of_server: it failed for a reason that other URLs of the server share.
+    """
+
+    def __init__(self, problem: str, *, after_s: float | None = None, of_server: bool = False) -> None:
         super().__init__(problem)
         self.after_s = after_s
+        self.of_server = of_server
 
 
 class Web:
@@ -87,35 +104,30 @@ class Web:
         """What `attempt` returns, tried again after AgainError, with backoff and jitter or when the server says.
 
         Raises:
-            UserError: the attempts are used up, or the server asks for more patience than there is.
+            UserError: the attempts are used up.
+            ServerError: they failed for the server's sake, or it asks for more patience than there is.
             Interrupted: `stop` was set.
         """
         patience = self.patience
-        retry = Retry(
-            total=patience.attempts - 1,
-            backoff_factor=patience.backoff_s,
-            backoff_max=patience.backoff_most_s,
-            backoff_jitter=patience.backoff_s / 2,
-        )
-        while True:
+        for failures in range(patience.attempts):
             if self.stop.is_set():
                 raise Interrupted
             try:
                 return attempt()
             except AgainError as again:
-                try:
-                    retry = retry.increment(method="GET", url=url, error=again)
-                except MaxRetryError:
-                    raise self.gave_up(url, f"{again}, asked {patience.attempts} times") from None
-                pause_s = retry.get_backoff_time() if again.after_s is None else again.after_s
+                if failures + 1 == patience.attempts:
+                    problem = f"{again}, asked {patience.attempts} times"
+                    raise self.gave_up(url, problem, of_server=again.of_server) from None
+                pause_s = patience.pause_s(failures) if again.after_s is None else again.after_s
                 if pause_s > patience.retry_after_most_s:
-                    raise self.gave_up(url, f"{again}, and asks to wait {pause_s:,.0f} s") from None
+                    raise self.gave_up(url, f"{again}, and asks to wait {pause_s:,.0f} s", of_server=True) from None
                 logger.debug("%s: %s; again in %.1f s", url, again, pause_s)
                 self.stop.wait(pause_s)
+        raise AssertionError("the last attempt returns or gives up")
 
-    def gave_up(self, url: str, problem: str) -> UserError:
-        """The error that ends the command; what was fetched before stays."""
-        return UserError(self.key, url, problem, self.remedy)
+    def gave_up(self, url: str, problem: str, *, of_server: bool = False) -> UserError:
+        """The error about this URL, or about the server; what was fetched before stays."""
+        return (ServerError if of_server else UserError)(self.key, url, problem, self.remedy)
 
     def asked(
         self,
@@ -131,6 +143,7 @@ class Web:
         Raises:
             AgainError: no connection, silence, 429 or 5xx.
             UserError: an answer that will not change.
+            ServerError: no server can be asked at that address.
         """
         patience = self.patience
         try:
@@ -144,9 +157,14 @@ class Web:
                 timeout=(patience.connect_s, patience.silence_s),
             )
         except (requests.ConnectionError, requests.Timeout) as error:
-            raise AgainError(_cause(error)) from None
-        except requests.RequestException as error:
+            connected = isinstance(error, requests.ReadTimeout) or isinstance(
+                next(iter(error.args), None), ProtocolError
+            )
+            raise AgainError(_cause(error), of_server=not connected) from None
+        except requests.TooManyRedirects as error:
             raise self.gave_up(url, _cause(error)) from None
+        except (OSError, ValueError, HTTPError) as error:  # a bad address, certificates that are none
+            raise self.gave_up(url, _cause(error), of_server=True) from None
         try:
             self._check(url, response, allowed)
         except BaseException:
@@ -161,7 +179,8 @@ class Web:
         if status in allowed:
             return
         if status == BUSY or status >= BROKEN:
-            raise AgainError(f"answers {status} {response.reason}", after_s=retry_after_s(response))
+            problem, wait_s = f"answers {status} {response.reason}", retry_after_s(response)
+            raise AgainError(problem, after_s=wait_s, of_server=status == BUSY)
         if status >= 300:
             raise self.gave_up(url, f"answers {status} {response.reason}")
 

@@ -18,12 +18,13 @@ from botscalp.data.manifest import (
     Revision,
     Series,
     SourceFile,
+    joined,
     month_span_ns,
+    recent_ns,
     source_span_ns,
     utc_text,
 )
 from botscalp.data.store import PENDING, damaged, read_manifest, sha256_of, times_ns
-from botscalp.times import parse_time_ns
 from botscalp.types import Int64
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def write_month(store: Path, series: Series, month: str, parts: Sequence[Part], 
     no file speaks for. Repairs and new gaps are logged as warnings. Any number of processes may write at once.
 
     Args:
-        complete: whether the archive has nothing more to give for this month.
+        complete: whether the archive has nothing more to give for this month: what is missing from it then is a gap.
 
     Raises:
         UserError: the month's Parquet file is not the one that the manifest describes.
@@ -70,20 +71,26 @@ def write_month(store: Path, series: Series, month: str, parts: Sequence[Part], 
         table = None if old is None else _stored(store, series, month, old)
         sources = () if old is None else old.sources
         repairs = () if old is None else old.repairs
-        spans = [] if old is None else [(parse_time_ns(old.start, key=""), parse_time_ns(old.end, key=""))]
+        recent = [] if old is None else recent_ns(old)
         revisions: list[Revision] = []
         # Recent bars come last: they fill what the files leave.
         for part in sorted(parts, key=lambda part: (part.source is None, part.start_ns, part.start_ns - part.end_ns)):
             table = _merged(table, part, series, [source_span_ns(source.name) for source in sources])
-            spans.append((part.start_ns, part.end_ns))
             if part.source is None:
+                recent.append((part.start_ns, part.end_ns))
+                repairs = (*repairs, *part.parsed.repairs)
                 continue
             gone = {one.name for one in sources if _within(source_span_ns(one.name), part)}
             revisions += _revised(sources, part.source)
             sources = (*(one for one in sources if one.name not in gone), part.source)
             repairs = (*(one for one in repairs if one.split(": ")[0] not in gone), *part.parsed.repairs)
         assert table is not None, "there is a part"
-        start_ns, end_ns = min(start for start, _ in spans), max(end for _, end in spans)
+        recent_rows = int(np.count_nonzero(table["recent"].to_numpy()))
+        recent = joined(recent) if recent_rows else []
+        names = {source.name for source in sources}
+        spans = joined([source_span_ns(name) for name in names] + recent)
+        if complete:
+            spans = [month_span_ns(month)]
         path = series.parquet(store, month)
         pending = path.with_name(path.name + PENDING)
         _write_parquet(table, pending)
@@ -91,12 +98,14 @@ def write_month(store: Path, series: Series, month: str, parts: Sequence[Part], 
             rows=len(table),
             sha256=sha256_of(pending),
             complete=complete,
-            start=utc_text(start_ns),
-            end=utc_text(end_ns),
+            start=utc_text(spans[0][0]),
+            end=utc_text(spans[-1][1]),
             sources=tuple(sorted(sources, key=lambda source: source.name)),
-            gaps=() if series.interval == FUNDING else _gaps(times_ns(table, series), series, start_ns, end_ns),
-            repairs=tuple(sorted(repairs)),
-            recent_rows=int(np.count_nonzero(table["recent"].to_numpy())),
+            gaps=() if series.interval == FUNDING else _gaps(times_ns(table, series), series, spans),
+            # Those of recent rows go with the last of them.
+            repairs=tuple(sorted({one for one in repairs if recent_rows or one.split(": ")[0] in names})),
+            recent_rows=recent_rows,
+            recent=tuple((utc_text(start_ns), utc_text(end_ns)) for start_ns, end_ns in recent),
         )
         _log(series, old, new, revisions)
         months = {**manifest.months, month: new}
@@ -153,15 +162,19 @@ def _revised(sources: Iterable[SourceFile], new: SourceFile) -> list[Revision]:
     ]
 
 
-def _gaps(time_ns: Int64, series: Series, start_ns: int, end_ns: int) -> tuple[Gap, ...]:
-    """Where bars are missing within [start, end), which lie on the grid."""
+def _gaps(time_ns: Int64, series: Series, spans_ns: Iterable[tuple[int, int]]) -> tuple[Gap, ...]:
+    """Where bars are missing within the spans [start, end), which lie on the grid; nobody asked for what is between."""
     step_ns = series.interval_ns
-    edges = np.concatenate([[start_ns - step_ns], time_ns, [end_ns]])
-    missing = np.diff(edges) // step_ns - 1
-    return tuple(
-        Gap(start=utc_text(int(edges[row]) + step_ns), end=utc_text(int(edges[row + 1])), bars=int(missing[row]))
-        for row in np.flatnonzero(missing)
-    )
+    gaps = []
+    for start_ns, end_ns in spans_ns:
+        inside = time_ns[slice(*np.searchsorted(time_ns, [start_ns, end_ns]))]
+        edges = np.concatenate([[start_ns - step_ns], inside, [end_ns]])
+        missing = np.diff(edges) // step_ns - 1
+        gaps += [
+            Gap(start=utc_text(int(edges[row]) + step_ns), end=utc_text(int(edges[row + 1])), bars=int(missing[row]))
+            for row in np.flatnonzero(missing)
+        ]
+    return tuple(gaps)
 
 
 def _log(series: Series, old: Month | None, new: Month, revisions: Iterable[Revision]) -> None:

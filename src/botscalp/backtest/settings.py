@@ -195,8 +195,11 @@ class Backtest:
         """What holds where no window has its own."""
         return Bracket(**{name: getattr(self, name) for name in BY_WINDOW})
 
-    def at_exchange(self, symbols: Sequence[str]) -> "Backtest":
+    def at_exchange(self, symbols: Sequence[str], *, market: str | None = None) -> "Backtest":
         """The settings for these symbols: what `filters` says in place of each None, and what is set as it is.
+
+        Args:
+            market: the bars', where they say it; filters of another one are a warning.
 
         Raises:
             UserError: there are no such filters, or they or a setting by symbol lack one of the symbols.
@@ -208,9 +211,13 @@ class Backtest:
         }
         if self.filters is not None:
             exchange = read_filters(self.filters, key="backtest.filters")
+            if market not in (None, exchange.market):
+                words = "backtest.filters=%s are those of market %s, the bars are of %s: fees and steps differ"
+                logger.warning(words, self.filters, exchange.market, market)
             for symbol in symbols:
                 if symbol not in exchange.symbols:
-                    remedy = f"python -m botscalp.ingest filters symbols=[{symbol}] writes a file to name here"
+                    words = f"market={exchange.market} symbols=[{','.join(symbols)}]"
+                    remedy = f"python -m botscalp.ingest filters {words} writes a file to name here"
                     known = nearest(symbol, exchange.symbols)
                     raise UserError("backtest.filters", self.filters, f"they lack {symbol}", f"{known}; {remedy}")
                 theirs = ", ".join(f"{name} {value:g}" for name, value in vars(exchange.symbols[symbol]).items())

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -110,9 +110,9 @@ class Month:
     sha256: str
     """of the Parquet file"""
     complete: bool
-    """whether all that the archive has, or will have, of this month is there"""
+    """whether all that the archive has, or will have, of this month is there: it speaks for the whole of it then"""
     start: str
-    """the sources and the recent bars speak for [start, end), UTC"""
+    """the sources and the recent bars speak for times within [start, end), UTC"""
     end: str
     sources: tuple[SourceFile, ...]
     gaps: tuple[Gap, ...]
@@ -120,6 +120,8 @@ class Month:
     """as FILE: what was repaired, or what is odd and was kept"""
     recent_rows: int
     """rows that the exchange's interface gave, since the archive does not have them yet"""
+    recent: tuple[tuple[str, str], ...] = ()
+    """the times [start, end), UTC, for which they speak"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,19 +194,36 @@ def source_span_ns(name: str) -> tuple[int, int]:
 def covered_ns(manifest: Manifest) -> list[tuple[int, int]]:
     """The times [start, end) of which the store knows every bar that there is, in order and apart from each other."""
     spans = []
-    for month in manifest.months.values():
-        start_ns, end_ns = (parse_time_ns(text, key="store") for text in (month.start, month.end))
+    for name, month in manifest.months.items():
         if month.complete:
-            spans.append((start_ns, end_ns))
-            continue
-        files = [source_span_ns(source.name) for source in month.sources]
-        spans += files
-        if month.recent_rows:  # they follow the last file
-            spans.append((max((end for _, end in files), default=start_ns), end_ns))
-    joined: list[tuple[int, int]] = []
+            spans.append(month_span_ns(name))
+        else:
+            spans += [source_span_ns(source.name) for source in month.sources] + recent_ns(month)
+    return joined(spans)
+
+
+def uncovered_ns(manifest: Manifest, start_ns: int, end_ns: int) -> list[tuple[int, int]]:
+    """The times within [start, end) of which the store does not know what bars there are, in order."""
+    covered = [span for span in covered_ns(manifest) if span[0] < end_ns and start_ns < span[1]]
+    ends = [start_ns, *(end for _, end in covered)]
+    starts = [*(start for start, _ in covered), end_ns]
+    return [(end, start) for end, start in zip(ends, starts, strict=True) if end < start]
+
+
+def recent_ns(month: Month) -> list[tuple[int, int]]:
+    """The times [start, end) for which the month's recent rows speak."""
+    if month.recent_rows and not month.recent:  # a manifest that does not say so yet: they followed the last file
+        ends = [source_span_ns(source.name)[1] for source in month.sources]
+        return [(max(ends, default=parse_time_ns(month.start, key="store")), parse_time_ns(month.end, key="store"))]
+    return [(parse_time_ns(start, key="store"), parse_time_ns(end, key="store")) for start, end in month.recent]
+
+
+def joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same times [start, end) in order and apart from each other."""
+    apart: list[tuple[int, int]] = []
     for start_ns, end_ns in sorted(spans):
-        if joined and start_ns <= joined[-1][1]:
-            first_ns, last_ns = joined.pop()
+        if apart and start_ns <= apart[-1][1]:
+            first_ns, last_ns = apart.pop()
             start_ns, end_ns = first_ns, max(last_ns, end_ns)
-        joined.append((start_ns, end_ns))
-    return joined
+        apart.append((start_ns, end_ns))
+    return apart

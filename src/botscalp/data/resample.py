@@ -59,12 +59,18 @@ def sums(column: Float64, first: Int64) -> Float64:
     788,219,626.6369106. So a column of at most `DECIMALS` decimals is added up as integers, and the sum divided once.
     """
     largest = float(np.abs(column).max())
+    longest = int(np.diff(first, append=len(column)).max())
     for decimals in range(DECIMALS + 1):
         if largest * 10.0**decimals >= 2.0**53:
             break
         units = np.rint(column * 10.0**decimals)
         if (units / 10.0**decimals == column).all():
+            if largest * 10.0**decimals * longest >= 2.0**63:
+                break  # the sum may not fit
             total = np.add.reduceat(units.astype(np.int64), first)
-            # Above 2^53 units a double would round before it is divided.
-            return np.asarray((total / np.longdouble(10**decimals)).astype(np.float64))
+            exact = total / 10.0**decimals
+            # Above 2^53 units a double would round before it is divided; Python's integers round once.
+            for row in np.flatnonzero(np.abs(total) > 2**53):
+                exact[row] = int(total[row]) / 10**decimals
+            return np.asarray(exact)
     return np.asarray(np.add.reduceat(column, first))

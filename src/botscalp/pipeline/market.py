@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from os.path import expanduser
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from botscalp.backtest import Backtest, Funding, PredictedBars
 from botscalp.backtest.by_symbol import of_symbol
 from botscalp.data.files import FileSource
 from botscalp.data.funding import read_funding
+from botscalp.data.manifest import covered_ns
+from botscalp.data.store import ingest_command, read_manifest, series_at
 from botscalp.errors import UserError
 from botscalp.pipeline.scores import Scores
-from botscalp.times import DAY_NS, interval_name
+from botscalp.times import DAY_NS, interval_name, time_text
 from botscalp.types import Bars, Float64, Int64
 
 logger = logging.getLogger(__name__)
@@ -35,7 +38,8 @@ class Market:
         """The bars with what the backtest's settings name.
 
         Raises:
-            UserError: a file of funding rates or finer bars cannot be read or does not belong to the bars.
+            UserError: a file of funding rates or finer bars cannot be read or does not belong to the bars, or a folder of
+                the store lacks something in the middle of them, with the command that fetches it.
         """
         _check_ticks(bars, backtest)
         return cls(
@@ -84,6 +88,7 @@ def _funding(pattern: str | None, bars: Sequence[Bars]) -> tuple[Funding | None,
     rates = tuple(Funding(*read_funding(_path(pattern, one.symbol))) for one in bars)
     for one, funding in zip(bars, rates, strict=True):
         _check_cover("backtest.funding", pattern, one, int(funding.time_ns[0]), int(funding.time_ns[-1]) + DAY_NS)
+        _check_holes("backtest.funding", pattern, one, least_ns=DAY_NS)  # a rate holds for hours
     return rates
 
 
@@ -106,6 +111,7 @@ def _finer(pattern: str | None, bars: Sequence[Bars]) -> tuple[Bars | None, ...]
         )
     for one, fine in zip(bars, finer, strict=True):
         _check_cover("backtest.finer", pattern, one, int(fine.open_time_ns[0]), int(fine.close_time_ns[-1]))
+        _check_holes("backtest.finer", pattern, one, least_ns=fine_ns)
     return finer
 
 
@@ -123,6 +129,28 @@ def _check_cover(key: str, pattern: str, bars: Bars, start_ns: int, end_ns: int)
         raise UserError(key, pattern, f"holds nothing within the bars of {bars.symbol}", "name the file of their time")
     if share < 0.99:
         logger.warning("%s covers %.0f %% of the bars of %s; the others go without", key, share * 100, bars.symbol)
+
+
+def _check_holes(key: str, pattern: str, bars: Bars, *, least_ns: int) -> None:
+    """Refuse a folder of the store that lacks `least_ns` or more in the middle of the bars, which a file cannot tell.
+
+    What it lacks before its first and after its last row is `_check_cover`'s: the archive may have none.
+    """
+    folder = _path(pattern, bars.symbol)
+    if not (folder / "manifest.json").is_file():
+        return
+    store, series = series_at(folder)
+    holes = [
+        (start_ns, end_ns)
+        for (_, start_ns), (end_ns, _) in pairwise(covered_ns(read_manifest(store, series)))
+        if end_ns - start_ns >= least_ns
+        and np.searchsorted(bars.close_time_ns, start_ns, side="right") < np.searchsorted(bars.open_time_ns, end_ns)
+    ]
+    if holes:
+        more = f" and {len(holes) - 1} more times" if len(holes) > 1 else ""
+        problem = f"has nothing from {time_text(holes[0][0])} to {time_text(holes[0][1])}{more}"
+        command = ingest_command([series], store=store, start_ns=holes[0][0], end_ns=holes[-1][1])
+        raise UserError(key, folder, problem, f"fetch it: {command}")
 
 
 def _check_ticks(bars: Sequence[Bars], backtest: Backtest) -> None:
