@@ -223,7 +223,7 @@ def test_as_validation(panel: Any, fitted: FittedWindow) -> FittedWindow:
 def samples_one_bar_late(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sample, or a stretch of bars, is read one bar late: its last bar is t + 1."""
     honest = module.steps_of
-    late = lambda first_B, steps, rows: honest(first_B + 1, steps, rows)  # noqa: E731
+    late = lambda span_B2, steps: honest(span_B2 + 1, steps)  # noqa: E731
     monkeypatch.setattr(module, "steps_of", late)
     monkeypatch.setattr(training_fit, "steps_of", late)
 

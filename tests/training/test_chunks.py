@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from botscalp.features.samples import Timeline, predictable, stretch_starts
 from botscalp.training.chunks import Chunks, TrainingBatches, with_lags, with_warm_up
+from botscalp.training.module import steps_of
 from botscalp.types import Bars, Int64
 
 MINUTE_NS = 60_000_000_000
@@ -37,14 +38,19 @@ def rows_of(symbols: list[Bars], lags: int, lookback: int, keep: np.random.Gener
     return np.flatnonzero(able & (keep.random(len(able)) < 0.8))
 
 
-def read_rows(chunks: Chunks, rows: int) -> Int64:
+def read_rows(chunks: Chunks) -> Int64:
     """Row of every step, (C, S)."""
-    return np.minimum(chunks.first_C[:, None] + np.arange(chunks.steps), rows - 1)
+    return steps_of(torch.from_numpy(chunks.span_C2), chunks.steps).numpy()
 
 
-def asked_rows(chunks: Chunks, rows: int) -> Int64:
+def asked_rows(chunks: Chunks) -> Int64:
     """The rows that are asked for, in their order."""
-    return read_rows(chunks, rows)[:, -chunks.last :][chunks.chunk_R, chunks.step_R]
+    return read_rows(chunks)[:, -chunks.last :][chunks.chunk_R, chunks.step_R]
+
+
+def begins(chunks: Chunks) -> Int64:
+    """Where each chunk's rows begin among those asked for."""
+    return np.flatnonzero(np.diff(chunks.chunk_R, prepend=-1))
 
 
 @given(markets(), st.integers(1, 9), st.integers(0, 2**32), st.data())
@@ -57,9 +63,10 @@ def test_each_row_is_asked_for_once_with_its_lags_and_no_gap_before_it(
         return
     number, first = np.concatenate([one.number for one in symbols]), data.draw(st.integers(1, length))
     chunks = with_lags(rows, lags=lags, length=length, first=first)
-    assert np.array_equal(asked_rows(chunks, len(number)), rows)
+    assert np.array_equal(asked_rows(chunks), rows)
     assert chunks.asked.sum() == len(rows)
-    read = read_rows(chunks, len(number))
+    read = read_rows(chunks)
+    assert np.array_equal(read.max(axis=1)[chunks.chunk_R], np.maximum.reduceat(rows, begins(chunks))[chunks.chunk_R])
     for chunk, step in zip(chunks.chunk_R, chunks.step_R + lags - 1, strict=True):
         seen = number[read[chunk, : step + 1]]
         assert step + 1 >= lags and (np.diff(seen) == 1).all(), "without a gap, of one symbol"
@@ -80,8 +87,8 @@ def test_a_stretch_starts_its_warm_up_before_or_at_the_gap(
         lags - 1 + more,
     )
     chunks = with_warm_up(rows, timeline, warm_up=warm_up, length=length)
-    assert np.array_equal(asked_rows(chunks, len(number)), rows)
-    read = read_rows(chunks, len(number))
+    assert np.array_equal(asked_rows(chunks), rows)
+    read = read_rows(chunks)
     for row, chunk, step in zip(rows, chunks.chunk_R, chunks.step_R, strict=True):
         seen = number[read[chunk, : step + 1]]
         assert (np.diff(seen) == 1).all() and step + 1 >= lags
@@ -114,9 +121,9 @@ def test_an_epoch_holds_each_row_once_in_another_order_and_other_chunks_as_the_s
 
     def epoch(batches: TrainingBatches) -> list[tuple[int, ...]]:
         found = []
-        for first_B, asked_BK in batches:
-            assert len(first_B) <= 16
-            row_BK = first_B[:, None] + 19 + torch.arange(8)
+        for span_B2, asked_BK in batches:
+            assert len(span_B2) <= 16
+            row_BK = steps_of(span_B2, 19 + 8)[:, -8:]
             found += [tuple(row[asked].tolist()) for row, asked in zip(row_BK, asked_BK, strict=True)]
         return found
 

@@ -16,6 +16,7 @@ from botscalp.models import Model
 from botscalp.models.gru import GRU
 from botscalp.models.mlp import MLP
 from botscalp.models.tcn import TCN
+from botscalp.models.transformer import Transformer
 from botscalp.training.chunks import StoppingBatches, TrainingBatches
 from botscalp.training.examples import Examples
 from botscalp.training.fit import FitReport, fit_head, predict_head, prediction_chunks
@@ -80,6 +81,41 @@ def test_no_step_waits_for_the_device(sampling: str, monkeypatch: pytest.MonkeyP
     assert waits[0] == waits[1] and 0 < waits[0].total() < 100
 
 
+@pytest.mark.parametrize(
+    "model",
+    [
+        GRU(hidden=8, layers=1, dropout=0.0),
+        MLP(hidden=8, layers=1, dropout=0.0),
+        TCN(hidden=4, kernel=2, dropout=0.0),
+        Transformer(hidden=8, layers=1, heads=2, dropout=0.0),
+    ],
+    ids=["gru", "mlp", "tcn", "transformer"],
+)
+def test_rows_behind_those_that_are_asked_for_are_never_read(model: Model) -> None:
+    """Another symbol's, or bars after the window: NaN there changes no weight and no probability."""
+    train, stopping = TRAIN[:-100], STOPPING[300:-100]
+    behind = np.r_[train[-1] + 1 : TRAIN[-1] + 1, stopping[-1] + 1 : ROWS]
+    told = []
+    for value in (0.0, np.nan):
+        x_NF = X_NF.copy()
+        x_NF[behind] = value
+        torch.manual_seed(0)
+        head = model.head(n_features=FEATURES, lags=LAGS)
+        settings = replace(SETTINGS, warmup_bars=1)
+        with quiet_libraries():
+            fit_head(
+                head,
+                Examples(x_NF=x_NF, label_N=LABEL_N, timeline=TIMELINE, train_rows=train, stopping_rows=stopping),
+                lags=LAGS,
+                settings=settings,
+                device="cpu",
+                seed=0,
+            )
+        kept = {"timeline": TIMELINE, "rows": stopping, "lags": LAGS, "settings": settings}
+        told.append(predict_head(head, x_NF=x_NF, device="cpu", **kept))  # type: ignore[arg-type]
+    assert np.isfinite(told[1]).all() and bits(told[0]) == bits(told[1])
+
+
 def test_the_batches_of_an_epoch_move_at_once() -> None:
     class Moves(TorchDispatchMode):
         def __init__(self) -> None:
@@ -94,10 +130,10 @@ def test_the_batches_of_an_epoch_move_at_once() -> None:
     with Moves() as moves:
         epoch = list(batches)
     assert len(epoch) > 20
-    assert all(first_B.is_meta and asked_BK.is_meta for first_B, asked_BK in epoch)
-    assert moves.count == 2, "first rows, and which steps are asked for"
-    stopping = StoppingBatches(torch.zeros(100, device="meta"), 16)
-    assert all(first_B.is_meta for first_B in stopping) and len(list(stopping)) == len(stopping) == 7
+    assert all(span_B2.is_meta and asked_BK.is_meta for span_B2, asked_BK in epoch)
+    assert moves.count == 2, "spans, and which steps are asked for"
+    stopping = StoppingBatches(torch.zeros(100, 2, device="meta"), 16)
+    assert all(span_B2.is_meta for span_B2 in stopping) and len(list(stopping)) == len(stopping) == 7
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ class Chunks:
     """C chunks of S consecutive rows, and where in them the R rows are."""
 
     first_C: Int64
-    """row of the first step; steps beyond the last row of all are read as that row, and never asked for"""
+    """row of the first step"""
     steps: int
     """S"""
     last: int
@@ -29,6 +29,16 @@ class Chunks:
     chunk_R: Int64
     step_R: Int64
     """of the last K"""
+
+    @property
+    def span_C2(self) -> Int64:
+        """First row of each chunk, and the last one that is asked for: later steps are read as that row.
+
+        What lies behind it, another symbol or bars after the window, is never touched: a NaN there would poison gradients
+        and attention, whoever asks.
+        """
+        ends = np.flatnonzero(np.diff(self.chunk_R, append=len(self.first_C)))
+        return np.stack([self.first_C, self.first_C + self.steps - self.last + self.step_R[ends]], axis=1)
 
     @property
     def asked(self) -> Bool:
@@ -79,17 +89,17 @@ def with_warm_up(rows_R: Int64, timeline: Timeline, *, warm_up: int, length: int
 
 @dataclass(frozen=True)
 class StoppingBatches:
-    """First rows of chunks in their order, so many at a time; where they are, batches are."""
+    """Chunks in their order, so many at a time, as `Chunks.span_C2` has them; where they are, batches are."""
 
-    first_C: Tensor
+    span_C2: Tensor
     batch: int
 
     def __len__(self) -> int:
-        return -(-len(self.first_C) // self.batch)
+        return -(-len(self.span_C2) // self.batch)
 
     def __iter__(self) -> Iterator[Tensor]:
-        """First rows [B]."""
-        yield from torch.split(self.first_C, self.batch)
+        """Spans [B, 2]."""
+        yield from torch.split(self.span_C2, self.batch)
 
 
 class TrainingBatches:
@@ -113,12 +123,12 @@ class TrainingBatches:
         return -(-len(self.chunks.first_C) // self.batch)
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """First rows [B], and which of the last steps are asked for [B, K]."""
+        """Spans [B, 2], and which of the last steps are asked for [B, K]."""
         order = self.random.permutation(len(self.chunks.first_C))
-        first_C = torch.from_numpy(self.chunks.first_C[order]).to(self.device)
+        span_C2 = torch.from_numpy(self.chunks.span_C2[order]).to(self.device)
         asked_CK = torch.from_numpy(self.chunks.asked[order]).to(self.device)
         self._draw()
-        yield from zip(torch.split(first_C, self.batch), torch.split(asked_CK, self.batch), strict=True)
+        yield from zip(torch.split(span_C2, self.batch), torch.split(asked_CK, self.batch), strict=True)
 
     def _draw(self) -> None:
         first = int(self.random.integers(1, self.length + 1))

@@ -139,7 +139,7 @@ def fit_head(
         train_dataloaders=TrainingBatches(
             examples.train_rows, lags=lags, length=length, batch=batch, seed=seed, device=device
         ),
-        val_dataloaders=StoppingBatches(torch.from_numpy(stopping.first_C).to(device), _predicted_at_once(settings)),
+        val_dataloaders=StoppingBatches(torch.from_numpy(stopping.span_C2).to(device), _predicted_at_once(settings)),
     )
     report.seconds = time.perf_counter() - started
     report.samples = len(examples.train_rows) * len(report.history)
@@ -188,14 +188,14 @@ def predict_head(
     torch.set_num_threads(1)
     chunks = prediction_chunks(rows, timeline, lags=lags, settings=settings)
     batch = _predicted_at_once(settings)
-    first_C = torch.from_numpy(
-        np.concatenate([chunks.first_C, np.full(-len(chunks.first_C) % batch, chunks.first_C[-1])])
-    ).to(device)
+    span_C2 = chunks.span_C2
+    filling = np.repeat(span_C2[-1:], -len(span_C2) % batch, axis=0)
+    span_there_C2 = torch.from_numpy(np.concatenate([span_C2, filling])).to(device)
     head.eval().to(device)
     x_NF_there = torch.from_numpy(x_NF).to(device)
     logits = [
-        head(x_NF_there[steps_of(first_B, chunks.steps, len(x_NF))], last=chunks.last)
-        for first_B in torch.split(first_C, batch)
+        head(x_NF_there[steps_of(span_B2, chunks.steps)], last=chunks.last)
+        for span_B2 in torch.split(span_there_C2, batch)
     ]
     head.to("cpu")
     # Of the whole array: the last few values of a shorter one go another way, to other last bits.

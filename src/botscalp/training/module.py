@@ -16,9 +16,9 @@ from torchmetrics.functional.classification import binary_auroc
 from botscalp.training.chunks import Chunks
 
 
-def steps_of(first_B: Tensor, steps: int, rows: int) -> Tensor:
-    """Row of each step of the chunks, shape (B, steps); past the last of all `rows` it is the last."""
-    return (first_B[:, None] + torch.arange(steps, device=first_B.device)).clamp_(max=rows - 1)
+def steps_of(span_B2: Tensor, steps: int) -> Tensor:
+    """Row of each step of the chunks, shape (B, steps); past the last one asked for it is that one."""
+    return (span_B2[:, :1] + torch.arange(steps, device=span_B2.device)).minimum(span_B2[:, 1:])
 
 
 class DirectionModule(LightningModule):
@@ -63,8 +63,8 @@ class DirectionModule(LightningModule):
         self.logits: list[Tensor] = []
 
     def training_step(self, batch: tuple[Tensor, Tensor], _: int) -> Tensor:
-        first_B, asked_BK = batch
-        row_BS = steps_of(first_B, self.steps, len(self.x_NF))
+        span_B2, asked_BK = batch
+        row_BS = steps_of(span_B2, self.steps)
         label_BK = self.label_N[row_BS[:, -asked_BK.shape[1] :]].where(asked_BK, 0.0)
         logit_BK = self.logits_of(self.x_NF[row_BS], last=asked_BK.shape[1])
         losses_BK = cross_entropy(logit_BK, label_BK, reduction="none").where(asked_BK, 0.0)
@@ -72,8 +72,8 @@ class DirectionModule(LightningModule):
         self.losses.append(loss.detach())
         return loss
 
-    def validation_step(self, first_B: Tensor, _: int) -> None:
-        row_BS = steps_of(first_B, self.stopping.steps, len(self.x_NF))
+    def validation_step(self, span_B2: Tensor, _: int) -> None:
+        row_BS = steps_of(span_B2, self.stopping.steps)
         self.logits.append(self.logits_of(self.x_NF[row_BS], last=self.stopping.last).float())
 
     def on_validation_epoch_end(self) -> None:
