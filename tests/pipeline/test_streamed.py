@@ -5,18 +5,21 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from runs import composed, quiet_libraries
 
 from botscalp.backtest.stretches import run_stretches
 from botscalp.data.bars import clipped
 from botscalp.errors import UserError
+from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.panel import build_panel
 from botscalp.pipeline.stopwatch import Stopwatch
 from botscalp.pipeline.streamed import StreamedWindow, stream_window
-from botscalp.pipeline.window import fit_window
+from botscalp.pipeline.window import check_windows, fit_window
 from botscalp.times import DAY_NS
 from botscalp.types import Bars
-from botscalp.windows import Range, Window, drawn_days
+from botscalp.windows import Range, Window, drawn_days, united
 
 EXPERIMENT = composed("trainer.days=5")
 (BARS,) = EXPERIMENT.data.load()
@@ -28,7 +31,9 @@ WINDOWS = EXPERIMENT.wfo.between(
 )
 
 
-def streamed(window: Window, bars: Bars = BARS) -> tuple[StreamedWindow, list[Range]]:
+def streamed(
+    window: Window, bars: Bars = BARS, experiment: Experiment = EXPERIMENT
+) -> tuple[StreamedWindow, list[Range]]:
     """The window, and what it asked for."""
     asked = []
 
@@ -40,13 +45,13 @@ def streamed(window: Window, bars: Bars = BARS) -> tuple[StreamedWindow, list[Ra
         one = stream_window(
             read,
             window,
-            interval_ns=BARS.interval_ns,
-            features=EXPERIMENT.features,
-            label=EXPERIMENT.label,
-            model=EXPERIMENT.model,
-            trainer=EXPERIMENT.trainer,
-            calibration=EXPERIMENT.calibration,
-            atr_span=EXPERIMENT.backtest.atr_span,
+            interval_ns=bars.interval_ns,
+            features=experiment.features,
+            label=experiment.label,
+            model=experiment.model,
+            trainer=experiment.trainer,
+            calibration=experiment.calibration,
+            atr_span=experiment.backtest.atr_span,
             device="cpu",
             seed=1,
             watch=Stopwatch(),
@@ -91,24 +96,59 @@ def test_tests_follow_each_other_and_trade_as_one(parts: list[StreamedWindow]) -
 
 def test_it_reads_the_drawn_days_and_the_stretch_from_validation_to_test() -> None:
     one, asked = streamed(WINDOWS[1])
-    *days, last = asked
-    drawn = drawn_days(WINDOWS[1].train, 5, 1)
-    read_days = [(part.start_ns // DAY_NS, part.end_ns // DAY_NS) for part in days]
-    assert all(any(first < day < end for first, end in read_days) for day in drawn)
+    last = asked[-1]
+    for day in drawn_days(WINDOWS[1].train, 5, 1):
+        assert any(part.start_ns < day * DAY_NS and (day + 1) * DAY_NS < part.end_ns for part in asked)
     assert last.start_ns < WINDOWS[1].stopping.start_ns and last.end_ns > WINDOWS[1].test.end_ns
     assert one.rows < 0.75 * len(BARS)
 
 
-def test_bars_that_it_need_not_read_change_nothing(parts: list[StreamedWindow]) -> None:
-    """All others are taken away."""
-    _, asked = streamed(WINDOWS[0])
-    needed = np.any(
-        [(BARS.open_time_ns >= part.start_ns) & (BARS.open_time_ns < part.end_ns) for part in asked], axis=0
-    )
-    assert needed.mean() < 0.75
-    kept = replace(BARS, **{name: column[needed] for name, column in BARS.columns()})
-    again, _ = streamed(WINDOWS[0], kept)
-    assert np.array_equal(again.fit.test.p, parts[0].fit.test.p)
+@pytest.mark.parametrize("interval", ["15m", "1h", "4h"])
+def test_no_bar_is_read_or_learnt_from_twice(interval: str) -> None:
+    """Long bars, whose warm-up and lags reach over days: stretches that would overlap are one."""
+    experiment = composed(f"data.interval={interval}", "data.end=2023-12-01", "wfo.train=12w", "trainer.days=20")
+    (bars,) = experiment.data.load()
+    span = int(bars.open_time_ns[0]), int(bars.close_time_ns[-1])
+    purge_ns = experiment.label.span_bars * bars.interval_ns
+    window = experiment.wfo.between(*span, interval_ns=bars.interval_ns, purge_ns=purge_ns)[-1]
+    one, asked = streamed(window, bars, experiment)
+    assert all(first.end_ns < second.start_ns for first, second in pairwise(asked))
+    drawn = drawn_days(window.train, 20, 1)
+    days = np.isin(bars.open_time_ns // DAY_NS, drawn)
+    assert one.fit.n_train == days.sum()
+    whole = (bars.open_time_ns >= window.stopping.start_ns) & (bars.open_time_ns < window.stopping.end_ns)
+    half = (bars.open_time_ns >= window.calibration.start_ns) & (bars.open_time_ns < window.calibration.end_ns)
+    assert one.fit.n_validation == whole.sum() + half.sum()
+
+
+@given(st.lists(st.tuples(st.integers(0, 99), st.integers(1, 20)), min_size=1))
+def test_united_ranges_hold_the_same_times_apart_from_each_other(spans: list[tuple[int, int]]) -> None:
+    ranges = [Range(start, start + length) for start, length in spans]
+    apart = united(ranges)
+    assert {time for one in ranges for time in range(one.start_ns, one.end_ns)} == {
+        time for one in apart for time in range(one.start_ns, one.end_ns)
+    }
+    assert all(first.end_ns < second.start_ns for first, second in pairwise(apart))
+
+
+def test_too_many_days_are_refused_before_anything_is_trained() -> None:
+    panel = build_panel((BARS,), features=EXPERIMENT.features, label=EXPERIMENT.label, seed=0)
+    trainer = replace(EXPERIMENT.trainer, days=15)
+    with pytest.raises(UserError, match=r"trainer\.days=15.*13 whole days"):
+        check_windows(
+            panel,
+            WINDOWS,
+            trainer=trainer,
+            job_seed=0,
+            calibration=EXPERIMENT.calibration,
+            span_bars=EXPERIMENT.label.span_bars,
+        )
+
+
+def test_what_training_is_compared_with_was_learnt_from(parts: list[StreamedWindow]) -> None:
+    """The forecast of the training range is that of the drawn days: on others the model is as blind as on the test."""
+    for window, one in zip(WINDOWS, parts, strict=True):
+        assert set(one.fit.train.open_time_ns // DAY_NS) == set(drawn_days(window.train, 5, 1))
 
 
 def test_days_are_whole_and_inside_the_range() -> None:

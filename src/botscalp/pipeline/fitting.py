@@ -18,7 +18,7 @@ from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.panel import Panel
 from botscalp.pipeline.progress import FitProgress, place
 from botscalp.pipeline.stopwatch import Stopwatch
-from botscalp.pipeline.window import FittedWindow, fit_window, window_seed
+from botscalp.pipeline.window import FittedWindow, fit_window, learnt_rows, window_seed
 from botscalp.pipeline.window_store import WindowStore, window_key
 from botscalp.pipeline.workers import Say, Start, done_in_order
 from botscalp.training.settings import Device, TrainerSettings
@@ -40,23 +40,25 @@ def fit_windows(
     """Yield the fits of each window by the models' names, oldest window first, however many are fitted at once.
 
     Each fit goes to the store as soon as it is done, and is taken from there; the first model's are copied to `keep`, a
-    folder a window. What was fitted now, and not found, adds its optimiser steps to the watch's stage "steps".
+    folder a window. What was fitted now, and not found, adds its optimiser steps to the watch's stage "steps", and their share
+    of the time to "steps side by side".
     """
     store, workers = WindowStore(experiment.job.store / "windows"), experiment.trainer.window_workers
     fits = _fits(experiment, panel, windows, models=models, device=device)
     missing = [fit for fit in fits if not (experiment.job.resume and store.holds(fit.key))]
+    at_once = min(workers, max(len(missing), 1))
     fitting = Fitting(
         panel=panel,
         fits=missing,
         lags=experiment.features.lags,
         calibration=experiment.calibration,
         device=device,
-        share=1 / workers,
+        share=1 / at_once,
         store=store,
     )
     titles, to_make = [fit.title for fit in missing], {fit.key for fit in missing}
     progress = FitProgress(epochs=sum(fit.trainer.epochs for fit in fits))
-    shown = _Shown(fitting, progress, at_once=min(workers, len(missing)))
+    shown = _Shown(fitting, progress, at_once=at_once)
     # Workers start before the bars do: those have a thread, and a lock that no copy of it would ever give back.
     with done_in_order(fitting, titles, shown, workers=workers, start=_start()) as done, progress:
         for index, of_window in groupby(fits, key=lambda fit: fit.window.index):
@@ -69,6 +71,7 @@ def fit_windows(
                 assert found is not None, "it was made, or seen there"
                 if made:
                     watch.add("steps", found.steps_s)
+                    watch.add("steps side by side", found.steps_s / at_once)
                 else:
                     logger.info("window %d: finished %s fit found in %s", index, fit.name, store.folder(fit.key))
                     progress.fit_finished(fit.trainer.epochs, found=True)
@@ -154,7 +157,7 @@ class _Shown:
         self.epochs[number] = 0
         if self.at_once == 1:
             fit = self.fitting.fits[number]
-            samples = len(self.fitting.panel.labelled_rows(fit.window.train))
+            samples = len(learnt_rows(self.fitting.panel, fit.window, fit.trainer, fit.seed))
             self.progress.fit_started(fit.title, epochs=fit.trainer.epochs, samples=samples)
 
     def said(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:

@@ -92,8 +92,10 @@ class KeptModel:
                 scaler=Scaler.from_dict(record["scaler"]),
                 calibrator=calibrator_from_dict(record["calibrator"]),
             )
-        except UserError:
-            raise
+        except UserError as error:
+            problem = f"was kept by a botscalp with other options: {error.key}: {error.problem}"
+            remedy = "predict with the botscalp that trained it, or train again"
+            raise UserError("run", folder, problem, remedy) from error
         except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise UserError("run", folder, f"holds no readable model: {error!r}", "name a run that finished") from error
 

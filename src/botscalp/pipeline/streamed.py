@@ -19,7 +19,7 @@ from botscalp.pipeline.window import FittedWindow, check_window, fit_window
 from botscalp.times import DAY_NS
 from botscalp.training.settings import Device, TrainerSettings
 from botscalp.types import Bars
-from botscalp.windows import Range, Window, drawn_days
+from botscalp.windows import Range, Window, drawn_days, united
 
 ReadBars = Callable[[Range], Bars]
 """the bars of one symbol that open within the range; as many as there are"""
@@ -52,7 +52,7 @@ def stream_window(
 ) -> StreamedWindow:
     """Fit one window on `trainer.days` of its training range, and predict its whole validation and test.
 
-    Runs of days, and the stretch from validation to test, stand in the panel as symbols do: each begins with the bars that its
+    Drawn days, and the stretch from validation to test, stand in the panel as symbols do: each begins with the bars that its
     features and lags look back on, and no sample crosses from one to the next. Figures are those of all bars in memory but
     for the seeds of averages, whose weight is less than 1e-6.
 
@@ -60,24 +60,21 @@ def stream_window(
         UserError: the window cannot be fitted; see `check_window` and `drawn_days`.
     """
     assert trainer.days is not None, "a subsample, stated"
+    assert trainer.model_per == "all" and not trainer.symbol_features, "stretches stand where symbols do"
     look_back = features.lookback_bars + features.lags - 1
-    # As far as labels look, and as training chunks run on past a day's last row: into bars, not into another day's warm-up.
-    ahead_ns = max(label.span_bars, trainer.chunk) * interval_ns
+    ahead_ns = label.span_bars * interval_ns
     with watch.stage("data"):
-        days = drawn_days(window.train, trainer.days, seed)
-        runs = np.split(
-            days, np.flatnonzero(np.diff(days) > 1) + 1
-        )  # else what follows a day would be learnt from twice
         ranges = [
-            Range(int(run[0]) * DAY_NS - look_back * interval_ns, (int(run[-1]) + 1) * DAY_NS + ahead_ns)
-            for run in runs
+            Range(day_ns - look_back * interval_ns, day_ns + DAY_NS + ahead_ns)
+            for day_ns in (drawn_days(window.train, trainer.days, seed) * DAY_NS).tolist()
         ]
         warm_up = look_back + trainer.warmup_bars
         ranges.append(Range(window.stopping.start_ns - warm_up * interval_ns, window.test.end_ns + ahead_ns))
+        ranges = united(ranges)  # no bar is read, or learnt from, twice
         stretches = tuple(read(part) for part in ranges)
     with watch.stage("features"):
         panel = assembled(stretches, features=features, label=label)
-    check_window(panel, window, calibration=calibration, span_bars=label.span_bars)
+    check_window(panel, window, trainer=trainer, seed=seed, calibration=calibration, span_bars=label.span_bars)
     with watch.stage("windows"):
         fit = fit_window(
             panel,

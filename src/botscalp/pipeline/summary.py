@@ -97,33 +97,30 @@ def summarized(
         ],
         "symbols": [_plain(vars(one)) for one in evidence.symbols],
         **origin,
-        "time": seconds(watch, fits, workers=experiment.trainer.window_workers),
+        "time": seconds(watch, fits),
         "trials": _trials(evidence),
         "mlflow": location,
     }
 
 
-def seconds(watch: Stopwatch, fits: Sequence[FittedWindow], *, workers: int) -> dict[str, float]:
+def seconds(watch: Stopwatch, fits: Sequence[FittedWindow]) -> dict[str, float]:
     """Where the time went so far, the training's speed, and how much of the time trained nothing.
 
-    Args:
-        workers: among which the optimiser steps were shared out; that they always ran side by side is the least that the
-            share of all else can be held against.
+    That several workers always ran side by side is the least that the share of all else can be held against.
     """
     fit_s, total_s = sum(fit.fit_s for fit in fits), watch.total_s
-    steps_s = watch.seconds.get("steps", 0.0)
     return {
         "total_s": total_s,
         "startup_s": watch.seconds["startup"],
         "features_s": watch.seconds["features"],
         "fit_s": fit_s,
-        "steps_s": steps_s,
+        "steps_s": watch.seconds.get("steps", 0.0),
         "predict_s": sum(fit.predict_s for fit in fits),
         "backtest_s": watch.seconds["backtest"],
         "sentinels_s": watch.seconds["sentinels"],
         "report_s": watch.seconds["report"],
         "samples_per_s": sum(fit.samples for fit in fits) / fit_s,
-        "overhead": 1 - steps_s / workers / total_s,
+        "overhead": 1 - watch.seconds.get("steps side by side", 0.0) / total_s,
     }
 
 

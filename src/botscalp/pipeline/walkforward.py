@@ -30,7 +30,7 @@ from botscalp.pipeline.tracked_result import tracked_result
 from botscalp.pipeline.tracking import TrackedWindow
 from botscalp.pipeline.trading import trade
 from botscalp.pipeline.verdict import judge
-from botscalp.pipeline.window import FittedWindow, check_joined, check_window, parts
+from botscalp.pipeline.window import FittedWindow, check_joined, check_windows
 from botscalp.training.settings import BASELINE
 from botscalp.windows import Range
 
@@ -57,9 +57,14 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
     purge_ns = label.span_bars * panel.interval_ns
     windows = experiment.wfo.between(*panel.span_ns, interval_ns=panel.interval_ns, purge_ns=purge_ns)
     check_joined(windows)
-    for window in windows:
-        for part in parts(panel, experiment.trainer):
-            check_window(part, window, calibration=experiment.calibration, span_bars=label.span_bars)
+    check_windows(
+        panel,
+        windows,
+        trainer=experiment.trainer,
+        job_seed=experiment.job.seed,
+        calibration=experiment.calibration,
+        span_bars=label.span_bars,
+    )
     with watch.stage("startup"):
         import_module("botscalp.training.fit")  # Lightning takes seconds to import, and none before this line
         device = experiment.trainer.resolved_device()
@@ -137,7 +142,7 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
             with watch.stage("report"):
                 material = partial(material_of, predictions.test, traded, experiment.backtest, estimator)
                 write_page(folder, summary, material)
-            summary["time"] = seconds(watch, fits[name], workers=experiment.trainer.window_workers)
+            summary["time"] = seconds(watch, fits[name])
         write_rules(folder, verdict)
         write_summary(folder, summary)
         terminal.conclude(summary, folder)  # before log.txt becomes an artifact

@@ -82,7 +82,9 @@ def window_seed(seed: int, symbols: tuple[str, ...], window: Window) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")
 
 
-def check_window(panel: Panel, window: Window, *, calibration: Calibration, span_bars: int) -> None:
+def check_window(
+    panel: Panel, window: Window, *, trainer: TrainerSettings, seed: int, calibration: Calibration, span_bars: int
+) -> None:
     """Refuse, before anything is trained, a window that cannot be fitted.
 
     Raises:
@@ -90,14 +92,31 @@ def check_window(panel: Panel, window: Window, *, calibration: Calibration, span
     """
     for name in ("train", "stopping", "calibration", "test"):
         part: Range = getattr(window, name)
-        if len(np.unique(panel.label_N[panel.labelled_rows(part)])) < 2:
+        rows = learnt_rows(panel, window, trainer, seed) if name == "train" else panel.labelled_rows(part)
+        if len(np.unique(panel.label_N[rows])) < 2:
             raise UserError(
                 "wfo",
                 f"window {window.index}, {name} range {part}",
                 "holds no labelled rows of both directions",
-                "use longer ranges or more bars",
+                "use longer ranges, more bars, or more trainer.days",
             )
     calibration.check_rows(len(panel.labelled_rows(window.calibration)), span_bars=span_bars)
+
+
+def check_windows(
+    panel: Panel,
+    windows: Sequence[Window],
+    *,
+    trainer: TrainerSettings,
+    job_seed: int,
+    calibration: Calibration,
+    span_bars: int,
+) -> None:
+    """`check_window` of every window, for each model that it fits."""
+    for window in windows:
+        seed = window_seed(job_seed, panel.symbols, window)
+        for part in parts(panel, trainer):
+            check_window(part, window, trainer=trainer, seed=seed, calibration=calibration, span_bars=span_bars)
 
 
 def check_joined(windows: Sequence[Window]) -> None:
@@ -195,7 +214,7 @@ def _fitted(
     from botscalp.training.fit import run_up_bars
     from botscalp.training.forecasters import forecaster_of
 
-    train = _learnt_from(panel, window, trainer, seed)
+    train = learnt_rows(panel, window, trainer, seed)
     stopping = panel.labelled_rows(window.stopping)
     scaler = Scaler.fitted(panel.x_NF[train])
     run_up_ns = run_up_bars(lags, trainer) * panel.interval_ns
@@ -207,7 +226,10 @@ def _fitted(
     )
     report = forecaster.fit(examples, seed=seed, on_epoch=on_epoch)
     started = time.perf_counter()
-    rows = [panel.predictable_rows(part) for part in (_end_of_train(window), window.calibration, window.test)]
+    rows = [
+        _end_of_train(panel, window, trainer, seed),
+        *(panel.predictable_rows(part) for part in (window.calibration, window.test)),
+    ]
     p_raw = [forecaster.predict(x_NF=x_NF, timeline=panel.timeline, rows=part) for part in rows]
     label = panel.label_N[rows[1]]
     labelled = ~np.isnan(label)
@@ -237,9 +259,16 @@ def _fitted(
     )
 
 
-def _learnt_from(panel: Panel, window: Window, trainer: TrainerSettings, seed: int) -> Int64:
-    """Labelled rows of the training range, or of the days drawn from it."""
-    rows = panel.labelled_rows(window.train)
+def learnt_rows(panel: Panel, window: Window, trainer: TrainerSettings, seed: int) -> Int64:
+    """Labelled rows of the training range, or of the days drawn from it.
+
+    Raises:
+        UserError: the range has fewer whole days.
+    """
+    return _of_drawn_days(panel, panel.labelled_rows(window.train), window, trainer, seed)
+
+
+def _of_drawn_days(panel: Panel, rows: Int64, window: Window, trainer: TrainerSettings, seed: int) -> Int64:
     if trainer.days is None:
         return rows
     return rows[np.isin(panel.open_time_ns[rows] // DAY_NS, drawn_days(window.train, trainer.days, seed))]
@@ -297,7 +326,10 @@ def _share(on_epoch: OnEpoch, number: int, *, of: int, epochs: int) -> OnEpoch:
     return lambda epoch, metrics: on_epoch((number * epochs + epoch) // of, metrics)
 
 
-def _end_of_train(window: Window) -> Range:
-    """As much as is tested: enough to compare with, and over the windows each bar comes about once."""
+def _end_of_train(panel: Panel, window: Window, trainer: TrainerSettings, seed: int) -> Int64:
+    """As much as is tested: enough to compare with, and over the windows each bar comes about once. All of the drawn days."""
+    if trainer.days is not None:
+        return _of_drawn_days(panel, panel.predictable_rows(window.train), window, trainer, seed)
     length_ns = window.test.end_ns - window.test.start_ns
-    return Range(max(window.train.start_ns, window.train.end_ns - length_ns), window.train.end_ns)
+    start_ns = max(window.train.start_ns, window.train.end_ns - length_ns)
+    return panel.predictable_rows(Range(start_ns, window.train.end_ns))

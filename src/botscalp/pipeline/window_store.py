@@ -37,7 +37,7 @@ _CODE = (
     *("pipeline/kept_model.py", "pipeline/window_store.py"),
 )
 _LEFTOVER_S = 86_400
-_LIBRARIES = ("torch", "pytorch-lightning", "numpy", "numba", "scipy", "scikit-learn")
+_LIBRARIES = ("torch", "pytorch-lightning", "numpy", "numba", "scipy", "scikit-learn", "lightgbm")
 
 
 @cache

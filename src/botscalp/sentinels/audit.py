@@ -32,7 +32,7 @@ from botscalp.pipeline.sentinels import (
 from botscalp.pipeline.stopwatch import Stopwatch
 from botscalp.pipeline.tracking import NewRun, TrackedDataset, TrackedResult
 from botscalp.pipeline.trials import Trial, market_names
-from botscalp.pipeline.window import check_window, parts
+from botscalp.pipeline.window import check_windows
 from botscalp.sentinels import perturbed, report, retrained
 from botscalp.sentinels.diagnosis import SENTINELS, Audited, diagnosed
 from botscalp.sentinels.walk import Pipeline
@@ -185,9 +185,14 @@ def last_windows(experiment: Experiment, panel: Panel, count: int) -> tuple[Wind
     span_bars = experiment.label.span_bars
     purge_ns = span_bars * panel.interval_ns
     windows = experiment.wfo.between(*panel.span_ns, interval_ns=panel.interval_ns, purge_ns=purge_ns)[-count:]
-    for window in windows:
-        for part in parts(panel, experiment.trainer):
-            check_window(part, window, calibration=experiment.calibration, span_bars=span_bars)
+    check_windows(
+        panel,
+        windows,
+        trainer=experiment.trainer,
+        job_seed=experiment.job.seed,
+        calibration=experiment.calibration,
+        span_bars=span_bars,
+    )
     return windows
 
 

@@ -14,7 +14,7 @@ from botscalp.pipeline.panel import Panel, assembled
 from botscalp.pipeline.predictions import ModelPredictions, Predictions
 from botscalp.pipeline.progress import FitProgress
 from botscalp.pipeline.trading import Traded, trade
-from botscalp.pipeline.window import FittedWindow, window_seed
+from botscalp.pipeline.window import FittedWindow, learnt_rows, window_seed
 from botscalp.training.settings import Device
 from botscalp.types import Bars
 from botscalp.windows import Window
@@ -49,11 +49,11 @@ class Pipeline:
 
     def fit(self, panel: Panel, window: Window, title: str, *, device: Device | None = None) -> FittedWindow:
         """Fit the model on one window, as the run does."""
-        experiment = self.experiment
+        experiment, seed = self.experiment, window_seed(self.experiment.job.seed, panel.symbols, window)
         self.progress.fit_started(
             f"{title}: test {window.test.iso()[0][:10]}",
             epochs=experiment.trainer.epochs,
-            samples=len(panel.labelled_rows(window.train)),
+            samples=len(learnt_rows(panel, window, experiment.trainer, seed)),
         )
         fitted = one_window.fit_window(
             panel,
@@ -63,7 +63,7 @@ class Pipeline:
             trainer=experiment.trainer,
             device=device or self.device,
             calibration=experiment.calibration,
-            seed=window_seed(experiment.job.seed, panel.symbols, window),
+            seed=seed,
             on_epoch=self.progress.epoch_finished,
         )
         self.progress.fit_finished(experiment.trainer.epochs)

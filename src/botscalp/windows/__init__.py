@@ -2,9 +2,9 @@
 
 from typing import Protocol
 
-from botscalp.windows.ranges import Range, Window, drawn_days
+from botscalp.windows.ranges import Range, Window, drawn_days, united
 
-__all__ = ["Range", "WalkForward", "Window", "drawn_days"]
+__all__ = ["Range", "WalkForward", "Window", "drawn_days", "united"]
 
 
 class WalkForward(Protocol):

@@ -4,6 +4,7 @@ A bar belongs to a range if its open time lies in it. A label of bar t looks at 
 whose end is cut by span x interval holds no label that looks at a bar of the next range.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +28,17 @@ class Range:
 
     def __str__(self) -> str:
         return " .. ".join(self.iso())
+
+
+def united(ranges: Sequence[Range]) -> list[Range]:
+    """The same times, as few ranges as can be; by their start."""
+    apart: list[Range] = []
+    for one in sorted(ranges, key=lambda one: one.start_ns):
+        if apart and one.start_ns <= apart[-1].end_ns:
+            apart[-1] = Range(apart[-1].start_ns, max(apart[-1].end_ns, one.end_ns))
+        else:
+            apart.append(one)
+    return apart
 
 
 def drawn_days(part: Range, count: int, seed: int) -> Int64:
