@@ -105,7 +105,7 @@ def test_mistakes_are_explained(name: str, fragments: tuple[str, ...], outcomes:
     assert outcome["stderr"].splitlines()[-1].startswith("  remedy: ")
 
 
-@pytest.mark.parametrize("damage", ["no weights", "half the weights", "no JSON", "a key gone", "other code"])
+@pytest.mark.parametrize("damage", ["no weights", "half the weights", "no JSON", "a key gone", "other options", "other code"])
 def test_a_damaged_model_is_refused(damage: str, finished: Run, tmp_path: Path) -> None:
     from botscalp.errors import UserError
     from botscalp.pipeline.kept_model import KeptModel
@@ -124,12 +124,17 @@ def test_a_damaged_model_is_refused(damage: str, finished: Run, tmp_path: Path) 
         case "a key gone":
             del values["scaler"]
             record.write_text(json.dumps(values))
+        case "other options":
+            del values["trainer"]["compile"]
+            record.write_text(json.dumps(values))
         case "other code":
             values["model"]["_target_"] = "subprocess.Popen"
             record.write_text(json.dumps(values))
     with pytest.raises(UserError) as error:
         KeptModel.read(folder)
     assert error.value.remedy
+    if damage == "other options":
+        assert "trainer.compile" in str(error.value) and "train again" in error.value.remedy
 
 
 def test_a_model_is_read_back_as_it_was_kept(finished: Run) -> None:
