@@ -105,7 +105,9 @@ def test_mistakes_are_explained(name: str, fragments: tuple[str, ...], outcomes:
     assert outcome["stderr"].splitlines()[-1].startswith("  remedy: ")
 
 
-@pytest.mark.parametrize("damage", ["no weights", "half the weights", "no JSON", "a key gone", "other options", "other code"])
+@pytest.mark.parametrize(
+    "damage", ["no weights", "half the weights", "no JSON", "a key gone", "other options", "other code"]
+)
 def test_a_damaged_model_is_refused(damage: str, finished: Run, tmp_path: Path) -> None:
     from botscalp.errors import UserError
     from botscalp.pipeline.kept_model import KeptModel
