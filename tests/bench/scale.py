@@ -29,7 +29,7 @@ WORDS = (
 """of `train`: the defaults, but for these"""
 INTRODUCTION = """# More bars than memory holds
 
-Written by `make bench-scale`, which simulates the bars, keeps them in a temporary folder of some 3 GB a year, and takes a while:
+Written by `make bench-scale`, which simulates the bars, keeps them in a temporary folder of some 2 GB a year, and takes a while:
 
 ```text
 make bench-scale
