@@ -171,7 +171,7 @@ def report(cfg: DictConfig) -> None:
     """Print what the store holds and what is odd about it; the same as JSON and as a picture lies beside each manifest."""
     from rich import get_console
 
-    from botscalp.archive.health import health_report
+    from botscalp.archive.health_report import health_report
     from botscalp.archive.health_table import tell
     from botscalp.data.store import stored_series
 

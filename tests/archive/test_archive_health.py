@@ -14,8 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
-from botscalp.archive.health import FAR, Health, health_of, health_report
+from botscalp.archive.health import FAR, Health, health_of
 from botscalp.archive.health_figure import IDLE, MISSING, NOTHING, OUTSIDE, WHOLE, state_of
+from botscalp.archive.health_report import health_report
 from botscalp.archive.health_table import MOST_LINES, tell
 from botscalp.archive.klines import Parsed
 from botscalp.archive.writing import Part, write_month

@@ -95,28 +95,12 @@ class Health:
         return json.dumps(values, indent=1) + "\n"
 
 
-def health_report(store: Path, wanted: Sequence[Series]) -> list[Health]:
-    """Look through each series, and leave `health.json` and the calendar `health.png` beside its manifest.
+def health_of(store: Path, series: Series) -> Health:
+    """The health of one series, read a month at a time.
 
     Raises:
-        UserError: nothing is stored of a series, or a file is not the one that was written.
+        UserError: nothing is stored of it, or a file is not the one that was written.
     """
-    from botscalp.archive.health_figure import calendar
-    from botscalp.report.drawing import write_png
-
-    found = []
-    for series in wanted:
-        health = health_of(store, series)
-        folder = series.folder(store)
-        (folder / "health.json").write_text(health.json)
-        if health.calendar:
-            write_png(folder / "health.png", calendar(health))
-        found.append(health)
-    return found
-
-
-def health_of(store: Path, series: Series) -> Health:
-    """The health of one series, read a month at a time; errors as `health_report`."""
     manifest = read_manifest(store, series)
     months = manifest.months.values()
     if not months:
