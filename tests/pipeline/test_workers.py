@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -145,7 +145,8 @@ def test_whoever_leaves_the_block_ends_the_workers(tmp_path: Path) -> None:
 
 
 ENDLESS = """
-import os, pathlib, sys
+import os, pathlib, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background hand down that it is ignored
 from botscalp.pipeline.workers import done_in_order
 class Deaf:
     def started(self, number): pass
@@ -163,16 +164,20 @@ def test_no_worker_outlives_its_parent(by: signal.Signals, tmp_path: Path) -> No
     parent = subprocess.Popen(
         [sys.executable, "-c", ENDLESS], cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
-    wait_for(lambda: len(pids_in(tmp_path)) == 3)
-    if by == signal.SIGINT:
-        os.killpg(parent.pid, by)
-    else:
-        parent.send_signal(by)
-    parent.wait(20)
-    wait_for(lambda: not any(alive(pid) for pid in pids_in(tmp_path)))
-    assert parent.stderr is not None
-    assert parent.stderr.read().count("Traceback") == (by == signal.SIGINT), "the parent's own, and no worker's"
-    parent.stderr.close()
+    try:
+        wait_for(lambda: len(pids_in(tmp_path)) == 3)
+        if by == signal.SIGINT:
+            os.killpg(parent.pid, by)
+        else:
+            parent.send_signal(by)
+        parent.wait(20)
+        wait_for(lambda: not any(alive(pid) for pid in pids_in(tmp_path)))
+        assert parent.stderr is not None
+        assert parent.stderr.read().count("Traceback") == (by == signal.SIGINT), "the parent's own, and no worker's"
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(parent.pid, signal.SIGKILL)
+        parent.communicate()
 
 
 @pytest.fixture(scope="module")
