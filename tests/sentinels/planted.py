@@ -21,9 +21,8 @@ from botscalp.pipeline import panel as pipeline_panel
 from botscalp.pipeline import window as pipeline_window
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.window import FittedWindow
+from botscalp.sentinels import perturbed
 from botscalp.times import DAY_NS
-from botscalp.training import fit as training_fit
-from botscalp.training import module
 from botscalp.types import Bars, Bool, Float32
 from botscalp.windows import Range, WalkForward, Window
 
@@ -222,10 +221,13 @@ def test_as_validation(panel: Any, fitted: FittedWindow) -> FittedWindow:
 
 def samples_one_bar_late(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sample, or a stretch of bars, is read one bar late: its last bar is t + 1."""
-    honest = module.steps_of
-    late = lambda span_B2, steps: honest(span_B2 + 1, steps)  # noqa: E731
-    monkeypatch.setattr(module, "steps_of", late)
-    monkeypatch.setattr(training_fit, "steps_of", late)
+    honest = pipeline_window.inputs_of
+
+    def inputs_of(x_NF: Float32, *others: Any, **options: Any) -> Float32:
+        return honest(np.concatenate([x_NF[1:], x_NF[-1:]]), *others, **options)
+
+    for module in (pipeline_window, perturbed):
+        monkeypatch.setattr(module, "inputs_of", inputs_of)
 
 
 def dropped_before_gaps(monkeypatch: pytest.MonkeyPatch) -> None:
