@@ -1,5 +1,6 @@
 """What all commands share: compose with Hydra, run the task, and turn every error into a message and an exit code."""
 
+import _thread
 import functools
 import os
 import re
@@ -68,10 +69,19 @@ def _interrupt_on_signals() -> None:
     if threading.current_thread() is threading.main_thread():
         for name in (signal.SIGINT, signal.SIGTERM):
             signal.signal(name, _interrupt)
+        sys.unraisablehook = _interrupt_after_all
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise Interrupted
+
+
+def _interrupt_after_all(swallowed: "sys.UnraisableHookArgs") -> None:
+    """A signal that arrives in a destructor or a callback of C raises in vain there: it is sent again, a moment later."""
+    if swallowed.exc_type is Interrupted:
+        threading.Timer(0.1, _thread.interrupt_main).start()
+    else:
+        sys.__unraisablehook__(swallowed)
 
 
 def _explained(error: BaseException, config_name: str, verb: str | None) -> int | str | None:

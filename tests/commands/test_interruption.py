@@ -16,13 +16,13 @@ from runs import TINY, Run, arguments, bits, quiet_libraries, walk
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
 
-# Beyond TINY: four windows of two fits, each of which takes long enough to be caught in.
+# Beyond TINY: four windows of two fits, each of which takes long enough to be caught in, also on a busy machine.
 LONGER = (
     "data.end=2023-03-06",
     "wfo.windows=4",
     "model.hidden=24",
-    "trainer.epochs=6",
-    "trainer.patience=6",
+    "trainer.epochs=12",
+    "trainer.patience=12",
     "report=false",
 )
 LONG = (*TINY, *LONGER)
@@ -76,7 +76,7 @@ def test_a_killed_run_leaves_its_finished_windows_whole(drill: dict[str, Any]) -
 
 def test_ctrl_c_exits_with_130_and_says_how_to_go_on(drill: dict[str, Any]) -> None:
     code, stderr, windows = drill["stopped"]
-    assert code == 130
+    assert code == 130, f"{len(windows)} windows, {stderr}"
     assert "Traceback" not in stderr
     (message,) = [line for line in stderr.splitlines() if "To go on: " in line]
     assert message.startswith("interrupted. ")
@@ -136,3 +136,24 @@ def test_the_last_run_has_a_child_for_every_window_reused_or_not(mlflow_runs: "l
 def test_a_termination_is_an_interruption_too(tmp_path: Path) -> None:
     code, stderr, _ = interrupted((*LONG, "tracking=none"), tmp_path, after=1, by=signal.SIGTERM)
     assert code == 130 and "resume=true" in stderr
+
+
+def test_an_interrupt_that_a_destructor_swallows_comes_again() -> None:
+    program = """
+import signal, time
+from botscalp.application import _interrupt_on_signals
+from botscalp.errors import Interrupted
+class Dying:
+    def __del__(self):
+        signal.raise_signal(signal.SIGINT)
+        time.sleep(0)
+_interrupt_on_signals()
+Dying()
+print("swallowed")
+try:
+    time.sleep(20)
+except Interrupted:
+    print("and came again")
+"""
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert (said.stdout.splitlines(), said.stderr) == (["swallowed", "and came again"], "")
