@@ -1,4 +1,4 @@
-"""Where bars come from: files and two synthetic markets, all of one shape."""
+"""Where bars come from: files, a store of Binance's bars, and two synthetic markets, all of one shape."""
 
 from typing import Protocol
 
@@ -18,7 +18,7 @@ class Source(Protocol):
 
     @property
     def source(self) -> str:
-        """The option's name: file, simulated or trivial."""
+        """The option's name: file, binance, simulated or trivial."""
 
     def load(self) -> tuple[Bars, ...]:
         """One `Bars` that keeps the contract per symbol. Raises UserError where that cannot be."""

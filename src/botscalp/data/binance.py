@@ -9,12 +9,13 @@ from typing import Annotated, Literal
 
 from annotated_types import MinLen
 
+from botscalp.data.asked import check_named_once, loaded_range_ns
 from botscalp.data.bars import checked, phase_ns
 from botscalp.data.manifest import INTERVALS, Series, covered_ns
 from botscalp.data.resample import resample
 from botscalp.data.store import ingest_command, read_bars, read_manifest
 from botscalp.errors import UserError
-from botscalp.times import parse_interval, parse_time_ns, time_text
+from botscalp.times import parse_interval, time_text
 from botscalp.types import Bars
 
 logger = logging.getLogger(__name__)
@@ -41,8 +42,7 @@ class BinanceSource:
     """the time at which loading stops, exclusive, UTC; null loads to the last bar stored"""
 
     def __post_init__(self) -> None:
-        if len(set(self.symbols)) < len(self.symbols):
-            raise UserError("data.symbols", list(self.symbols), "names a symbol twice", "name each symbol once")
+        check_named_once(self.symbols)
         if self.interval not in INTERVALS and parse_interval(self.interval) % parse_interval(FINEST):
             problem = f"is neither published nor a multiple of {FINEST}"
             raise UserError("data.interval", self.interval, problem, f"one of {', '.join(INTERVALS)}, or 7m, 2d, 1w")
@@ -51,9 +51,7 @@ class BinanceSource:
                 self._series(symbol)
         except UserError as error:
             raise UserError(f"data.{error.key}", error.value, error.problem, error.remedy) from None
-        start_ns, end_ns = self._range_ns()
-        if start_ns is not None and end_ns is not None and start_ns >= end_ns:
-            raise UserError("data.end", self.end, f"does not follow data.start={self.start}", "give a later end")
+        self._range_ns()
 
     @property
     def real(self) -> bool:
@@ -160,7 +158,4 @@ class BinanceSource:
         return Path(expanduser(self.store))
 
     def _range_ns(self) -> tuple[int | None, int | None]:
-        return (
-            None if self.start is None else parse_time_ns(self.start, key="data.start"),
-            None if self.end is None else parse_time_ns(self.end, key="data.end"),
-        )
+        return loaded_range_ns(self.start, self.end)

@@ -13,9 +13,10 @@ from zipfile import BadZipFile
 import numpy as np
 from annotated_types import MinLen
 
+from botscalp.data.asked import check_named_once, loaded_range_ns
 from botscalp.data.bars import checked, clipped, inferred_interval_ns
 from botscalp.errors import UserError
-from botscalp.times import interval_name, parse_time_ns, time_text
+from botscalp.times import interval_name, time_text
 from botscalp.types import Bars, Float64, Int64
 
 if TYPE_CHECKING:
@@ -64,11 +65,8 @@ class FileSource:
         if len(self.symbols) > 1 and "{symbol}" not in self.path:
             remedy = """put {symbol} where the files' names differ, and quote it: 'data.path="bars/{symbol}.csv"'"""
             raise UserError("data.path", self.path, f"is one file for {len(self.symbols)} symbols", remedy)
-        if len(set(self.symbols)) < len(self.symbols):
-            raise UserError("data.symbols", list(self.symbols), "names a symbol twice", "name each symbol once")
-        start_ns, end_ns = self._range_ns()
-        if start_ns is not None and end_ns is not None and start_ns >= end_ns:
-            raise UserError("data.end", self.end, f"does not follow data.start={self.start}", "give a later end")
+        check_named_once(self.symbols)
+        self._range_ns()
 
     @property
     def real(self) -> bool:
@@ -107,10 +105,7 @@ class FileSource:
         return bars
 
     def _range_ns(self) -> tuple[int | None, int | None]:
-        return (
-            None if self.start is None else parse_time_ns(self.start, key="data.start"),
-            None if self.end is None else parse_time_ns(self.end, key="data.end"),
-        )
+        return loaded_range_ns(self.start, self.end)
 
 
 def _warn_of_another_symbol(path: Path, symbol: str) -> None:

@@ -33,6 +33,7 @@ from typing import Annotated
 import numpy as np
 from annotated_types import MinLen
 
+from botscalp.data.asked import check_named_once
 from botscalp.data.bars import joined
 from botscalp.errors import UserError
 from botscalp.times import UNITS_NS, parse_interval, parse_time_ns
@@ -72,8 +73,7 @@ class SimulatedMarket:
     """autocorrelation of the signal from one bar to the next"""
 
     def __post_init__(self) -> None:
-        if len(set(self.symbols)) < len(self.symbols):
-            raise UserError("data.symbols", list(self.symbols), "names a symbol twice", "name each symbol once")
+        check_named_once(self.symbols)
         time_grid(self.start, self.end, self.interval)
         if self.kappa >= 1:
             largest = math.floor(999 * self.edge / self.kappa) / 1000

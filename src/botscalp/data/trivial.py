@@ -11,8 +11,8 @@ from typing import Annotated
 import numpy as np
 from annotated_types import MinLen
 
+from botscalp.data.asked import check_named_once
 from botscalp.data.simulated import START_PRICE, generator, time_grid
-from botscalp.errors import UserError
 from botscalp.times import parse_interval
 from botscalp.types import Bars, NonNegativeInt
 
@@ -37,8 +37,7 @@ class TrivialMarket:
     """another seed is another history"""
 
     def __post_init__(self) -> None:
-        if len(set(self.symbols)) < len(self.symbols):
-            raise UserError("data.symbols", list(self.symbols), "names a symbol twice", "name each symbol once")
+        check_named_once(self.symbols)
         time_grid(self.start, self.end, self.interval)
 
     @property
