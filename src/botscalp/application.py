@@ -1,6 +1,5 @@
 """What all commands share: compose with Hydra, run the task, and turn every error into a message and an exit code."""
 
-import _thread
 import functools
 import os
 import re
@@ -79,7 +78,9 @@ def _interrupt(signum: int, frame: FrameType | None) -> None:
 def _interrupt_after_all(swallowed: "sys.UnraisableHookArgs") -> None:
     """A signal that arrives in a destructor or a callback of C raises in vain there: it is sent again, a moment later."""
     if swallowed.exc_type is Interrupted:
-        threading.Timer(0.1, _thread.interrupt_main).start()
+        main = threading.main_thread().ident
+        assert main is not None, "it runs"
+        threading.Timer(0.1, signal.pthread_kill, (main, signal.SIGINT)).start()  # ends a sleep too
     else:
         sys.__unraisablehook__(swallowed)
 

@@ -155,5 +155,5 @@ try:
 except Interrupted:
     print("and came again")
 """
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=15)
     assert (said.stdout.splitlines(), said.stderr) == (["swallowed", "and came again"], "")
