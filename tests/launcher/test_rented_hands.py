@@ -119,7 +119,7 @@ def test_one_driver_at_a_time(bench: Bench, aws: FakeAws) -> None:
     for verb in ("attach", "down"):
         assert bench.start("gpu", verb).wait(timeout=30) == 2
         assert f"kill {client.pid}" in bench.said("gpu") and "Traceback" not in bench.said("gpu")
-    assert bench.start("gpu", "status").wait(timeout=30) == 0 and "RUNNING" in bench.said("gpu")
+    wait_for("a running job", lambda: bench.start("gpu", "status").wait(30) == 0 and "RUNNING" in bench.said("gpu"))
     client.send_signal(signal.SIGSTOP)  # it hangs
     interrupt(client)
     assert bench.start("gpu", "down").wait(timeout=60) == 0, bench.said("gpu")

@@ -223,12 +223,20 @@ def test_a_study_s_runs_lie_beside_each_other(tmp_path: Path) -> None:
     words = ("tracking=mlflow", "wfo.windows=1", "data.end=2023-02-06", "wfo.train=1w", "trainer.epochs=1")
     walk(tmp_path / "one", *words, "study=a")
     walk(tmp_path / "two", *words, "study=a", "++model.hidden=5", "resume=true")
-    walk(tmp_path / "three", *words, "study=b", "model=linear")
+    walk(
+        tmp_path / "three",
+        *words,
+        "study=b",
+        "model=ensemble",
+        "+model@model.members.linear=linear",
+        "~model.members.gru",
+    )
     client = MlflowClient(tracking_uri=f"sqlite:///{tmp_path / 'store' / 'mlflow.db'}")
     names = {experiment.experiment_id: experiment.name for experiment in client.search_experiments()}
     parents = runs_at(client, "study")
     assert [names[run.info.experiment_id] for run in parents] == ["a", "a", "b"]
     assert [run.data.params.get("model.hidden") for run in parents] == ["4", "5", None]
+    assert parents[2].data.params["model:model.members.linear"] == "linear"
     assert all("resume" not in run.data.params and "study" not in run.data.params for run in parents)
     assert [run.data.tags[COLOUR] for run in parents] == [COLOURS[0], COLOURS[1], COLOURS[0]]
     assert {run.info.status for run in parents} == {"FINISHED"}

@@ -76,7 +76,9 @@ class MlflowRun:
         """Parameters, bars and config; what the machine does is watched from here on."""
         from mlflow.entities import Param
 
-        self.client.log_batch(self.run_id, params=[Param(key, value) for key, value in self.new.params.items()])
+        # MLflow's names know no @, which Hydra's overrides of one group at several places hold
+        params = [Param(key.replace("@", ":"), value) for key, value in self.new.params.items()]
+        self.client.log_batch(self.run_id, params=params)
         if self.new.dataset is not None:
             self.client.log_inputs(self.run_id, [dataset_input(self.new.dataset)])
         if self.new.config is not None:
