@@ -28,6 +28,13 @@ def test_what_is_no_interval_is_refused(text: str) -> None:
         parse_interval(text)
 
 
+@pytest.mark.parametrize("text", ["1mo", "1M"])
+def test_months_are_refused_with_the_reason(text: str) -> None:
+    with pytest.raises(UserError, match="months have no one length, and the bars of an interval have one") as refused:
+        parse_interval(text, key="interval")
+    assert refused.value.remedy == "take days: interval=1d"
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"),
     [

@@ -24,6 +24,9 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def parse_interval(text: str, *, key: str = "data.interval") -> int:
     """Length in nanoseconds of an interval such as "30s", "5m", "1h", "1d" or "1w"."""
     match = re.fullmatch(r"([1-9]\d{0,5})([smhdw])", text)
+    if re.fullmatch(r"\d+(mo|M)", text):
+        problem = "is no interval: months have no one length, and the bars of an interval have one"
+        raise UserError(key, text, problem, f"take days: {key}=1d")
     if match is None:
         raise UserError(key, text, "is no interval", "a number and one of s, m, h, d, w, such as 1m, 5m, 15m, 1h")
     return int(match[1]) * UNITS_NS[match[2]]

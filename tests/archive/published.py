@@ -43,3 +43,16 @@ def snapshot(store: Path) -> dict[str, Any]:
         elif path.is_file() and path.suffix != ".lock":
             found[where] = path.read_bytes()
     return found
+
+
+def interface_rows(*days: str) -> list[list[Any]]:
+    """The bars of these days as the exchange's interface gives them."""
+    return rows_of_csv(b"".join(klines_csv(name(day)) for day in days))
+
+
+def rows_of_csv(csv: bytes) -> list[list[Any]]:
+    """A CSV's lines as the interface gives them: numbers for times and counts, text for the rest."""
+    return [
+        [int(cell) if column in (0, 6, 8) else cell for column, cell in enumerate(line.split(","))]
+        for line in csv.decode().splitlines()
+    ]

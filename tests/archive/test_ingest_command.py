@@ -6,23 +6,16 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
-from published import SERIES, january_and_five_days, publish, snapshot
+from published import SERIES, publish, snapshot
 from runs import arguments, command
 from server import ArchiveServer, served
 
 from botscalp.data.manifest import Series
 from botscalp.data.store import read_bars, read_manifest, stored_series
-
-
-@pytest.fixture
-def server() -> Iterator[ArchiveServer]:
-    with january_and_five_days() as server:
-        yield server
 
 
 def test_the_command_says_what_it_did_and_how_to_go_on(server: ArchiveServer, tmp_path: Path) -> None:

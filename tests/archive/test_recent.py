@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import requests
-from csvs import klines_csv, part
+from csvs import part
+from published import interface_rows
 from server import ArchiveServer, served
 
 from botscalp.archive.recent import INTERFACES, SHARE, Exchange, add_recent
@@ -29,18 +30,10 @@ DAY_NS = 86_400 * 10**9
 START_NS, END_NS = month_span_ns("2024-01-31")[0], month_span_ns("2024-02-02")[1]
 
 
-def rows_of(*days: str) -> list[list[Any]]:
-    """What the interface gives for these days: numbers for times and counts, text for the rest."""
-    lines = b"".join(klines_csv(f"BTCUSDT-5m-{day}.zip") for day in days).decode().splitlines()
-    return [
-        [int(cell) if column in (0, 6, 8) else cell for column, cell in enumerate(line.split(","))] for line in lines
-    ]
-
-
 @pytest.fixture
 def server() -> Iterator[ArchiveServer]:
     with served() as server:
-        server.klines["spot", "BTCUSDT", "5m"] = rows_of("2024-01-31", "2024-02-01", "2024-02-02")
+        server.klines["spot", "BTCUSDT", "5m"] = interface_rows("2024-01-31", "2024-02-01", "2024-02-02")
         yield server
 
 
@@ -59,7 +52,7 @@ def test_bars_come_page_by_page_into_their_months(server: ArchiveServer, exchang
         "2024-02": (576, 576, False),
     }
     assert read_table(tmp_path, SERIES, columns=["recent"])["recent"].to_numpy().all()
-    expected = np.array(rows_of("2024-01-31", "2024-02-01", "2024-02-02"))
+    expected = np.array(interface_rows("2024-01-31", "2024-02-01", "2024-02-02"))
     bars = read_bars(tmp_path, SERIES)
     assert np.array_equal(bars.close, expected[:, 4].astype(float))
     assert np.array_equal(bars.open_time_ns, expected[:, 0].astype(np.int64) * 1_000_000)
@@ -67,7 +60,7 @@ def test_bars_come_page_by_page_into_their_months(server: ArchiveServer, exchang
 
 def test_more_than_a_page(server: ArchiveServer, exchange: Exchange, tmp_path: Path) -> None:
     days = [f"2024-02-{day:02}" for day in range(1, 9)]
-    server.klines["spot", "BTCUSDT", "5m"] = rows_of(*days)
+    server.klines["spot", "BTCUSDT", "5m"] = interface_rows(*days)
     start_ns = month_span_ns("2024-02")[0]
     assert add_recent(tmp_path, exchange, SERIES, start_ns=start_ns, end_ns=start_ns + 7 * DAY_NS) == 7 * 288
     assert len(server.requests) == 3
@@ -78,7 +71,7 @@ def test_the_bar_that_still_moves_is_left_out(server: ArchiveServer, exchange: E
     """By the exchange's clock, whatever this machine's says."""
     middle_s = START_NS // 10**9 + 3_600 + 200  # in the bar that opens after an hour
     server.clock = lambda: float(middle_s)
-    server.klines["spot", "BTCUSDT", "5m"] = rows_of("2024-01-31")[:13]
+    server.klines["spot", "BTCUSDT", "5m"] = interface_rows("2024-01-31")[:13]
     assert add_recent(tmp_path, exchange, SERIES, start_ns=START_NS, end_ns=END_NS) == 12
     server.clock = lambda: float(middle_s + 100)
     assert add_recent(tmp_path, exchange, SERIES, start_ns=START_NS + 3_600 * 10**9, end_ns=END_NS) == 1
@@ -151,7 +144,7 @@ def test_the_minute_s_weight_is_kept_within_our_share(server: ArchiveServer, exc
 
 def test_futures_are_asked_at_their_own_place(server: ArchiveServer, tmp_path: Path) -> None:
     series = replace(SERIES, market="um")
-    server.klines["um", "BTCUSDT", "5m"] = rows_of("2024-01-31")
+    server.klines["um", "BTCUSDT", "5m"] = interface_rows("2024-01-31")
     with closing(Web(key="rest_url", at_once=1, patience=PATIENCE, stop=threading.Event())) as web:
         add_recent(tmp_path, Exchange(web, server.url, market="um"), series, start_ns=START_NS, end_ns=END_NS)
     assert {path for _, path, _ in server.requests} == {"/fapi/v1/klines"}

@@ -132,6 +132,15 @@ def test_weekly_bars_open_on_mondays() -> None:
         checked(replace(bars, open_time_ns=bars.open_time_ns + UNITS_NS["d"]), key="", value="")
 
 
+def test_bars_of_three_days_open_wherever_the_first_does() -> None:
+    three_ns, day_ns = UNITS_NS["d"] * 3, UNITS_NS["d"]
+    for first_ns in (0, day_ns, 2 * day_ns):
+        bars = replace(bars_at(0, 1), interval_ns=three_ns, open_time_ns=np.array([first_ns, first_ns + 2 * three_ns]))
+        checked(bars, key="", value="")
+        with pytest.raises(UserError, match=r"row 1 of .*off the grid of 3d"):
+            checked(with_value(bars, "open_time_ns", 1, first_ns + three_ns + day_ns), key="", value="")
+
+
 def bars_at(*minutes: int) -> Bars:
     one = np.ones(len(minutes))
     times = np.array(minutes, dtype=np.int64) * MINUTE_NS

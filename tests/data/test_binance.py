@@ -15,6 +15,7 @@ from runs import composed
 from botscalp.archive.writing import write_month
 from botscalp.config import CONF
 from botscalp.data.binance import BinanceSource
+from botscalp.data.grid import grid_of
 from botscalp.data.manifest import Series
 from botscalp.data.resample import resample
 from botscalp.data.store import read_bars
@@ -69,7 +70,7 @@ def test_minutes_become_longer_bars(store: Path, caplog: pytest.LogCaptureFixtur
     with caplog.at_level(logging.INFO):
         (bars,) = source(store, market="um").load()
     minutes = read_bars(store, MINUTES)
-    expected = resample(minutes, parse_interval("5m"))
+    expected = resample(minutes, grid_of(parse_interval("5m")))
     assert len(bars) == len(expected.bars) - 1 == 288 + 144
     assert all(
         (one[1] == other[1][:-1]).all() for one, other in zip(bars.columns(), expected.bars.columns(), strict=True)
@@ -172,6 +173,7 @@ def test_recent_bars_are_bars(tmp_path: Path) -> None:
         ({"symbols": ("../BTC",)}, "data.symbols"),
         ({"interval": "5"}, "data.interval"),
         ({"interval": "90s"}, "data.interval"),
+        ({"interval": "1mo"}, "data.interval"),
         ({"start": "yesterday"}, "data.start"),
         ({"start": "2024-02", "end": "2024-02"}, "data.start"),
         ({"start": "2024-02-01", "end": "2024-02-01"}, "data.end"),

@@ -1,6 +1,7 @@
 """Longer bars: against what the exchange prints itself, against exact decimals, and against a plain loop."""
 
 import csv
+from dataclasses import replace
 from decimal import Decimal
 from io import StringIO
 from pathlib import Path
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from botscalp.data.bars import checked, clipped
 from botscalp.data.files import FileSource
+from botscalp.data.grid import Grid, grid_of
 from botscalp.data.resample import resample, sums
 from botscalp.errors import UserError
 from botscalp.times import DAY_NS, UNITS_NS, parse_interval, parse_time_ns
@@ -46,11 +48,14 @@ def minutes(kept: Any, *, seed: int = 0) -> Bars:
 
 @given(
     st.sets(st.integers(0, 3_000), min_size=1, max_size=60).map(sorted),
-    st.sampled_from(["1m", "5m", "7m", "1h", "1d", "1w"]),
+    st.sampled_from(["1m", "5m", "7m", "1h", "1d", "3d", "1w"]),
+    st.integers(0, 10_000),
 )
-def test_every_bar_is_what_a_plain_loop_makes_of_its_minutes(kept: list[int], interval: str) -> None:
+def test_every_bar_is_what_a_plain_loop_makes_of_its_minutes(kept: list[int], interval: str, opens: int) -> None:
     fine, interval_ns = minutes(kept), parse_interval(interval)
-    made = resample(fine, interval_ns)
+    grid = grid_of(interval_ns, FIRST_NS + opens * MINUTE_NS)
+    made = resample(fine, grid)
+    assert grid.holds(made.bars.open_time_ns).all()
     checked(made.bars, key="", value="")
     assert made.bars.quote_volume is None and made.bars.taker_buy_volume is None
     members: list[int] = []
@@ -69,7 +74,7 @@ def test_every_bar_is_what_a_plain_loop_makes_of_its_minutes(kept: list[int], in
 @given(st.integers(1, 2_000), st.sampled_from(["5m", "1h"]))
 def test_more_minutes_change_no_finished_bar(end: int, interval: str) -> None:
     fine, interval_ns = minutes(np.arange(2_000)), parse_interval(interval)
-    whole, prefix = resample(fine, interval_ns).bars, resample(fine[:end], interval_ns).bars
+    whole, prefix = (resample(some, grid_of(interval_ns)).bars for some in (fine, fine[:end]))
     finished = end // (interval_ns // MINUTE_NS)
     for (_, one), (_, other) in zip(whole[:finished].columns(), prefix[:finished].columns(), strict=True):
         assert (one == other).all()
@@ -102,9 +107,18 @@ def test_a_sum_that_no_integer_holds_is_one_of_doubles() -> None:
 
 
 def test_only_multiples() -> None:
-    five = resample(minutes(np.arange(100)), 5 * MINUTE_NS).bars
+    five = resample(minutes(np.arange(100)), grid_of(5 * MINUTE_NS)).bars
     with pytest.raises(UserError, match="is no multiple of 5m"):
-        resample(five, 12 * MINUTE_NS)
+        resample(five, grid_of(12 * MINUTE_NS))
+    with pytest.raises(UserError, match="opens in the middle of the 5m bars"):
+        resample(five, Grid(35 * MINUTE_NS, 3 * MINUTE_NS))
+
+
+def test_the_first_bars_of_1970_are_bars() -> None:
+    """Those before the grid's phase have a number below 0."""
+    fine = minutes(np.arange(10))
+    made = resample(replace(fine, open_time_ns=fine.open_time_ns - FIRST_NS), grid_of(UNITS_NS["w"]))
+    assert len(made.bars) == 1 and made.bars.open[0] == fine.open[0]
 
 
 def real(folder: Path, name: str, symbol: str, start: str, end: str) -> Bars:
@@ -115,7 +129,7 @@ def real(folder: Path, name: str, symbol: str, start: str, end: str) -> Bars:
 def test_hours_that_the_exchange_printed(real_data: Path) -> None:
     """Every column of a week of native hours, to the last bit."""
     fine = real(real_data, "binance-spot-BTCUSDT-1m-2024-01_04.parquet", "BTCUSDT", "2024-01-08", "2024-01-15")
-    made = resample(fine, UNITS_NS["h"])
+    made = resample(fine, grid_of(UNITS_NS["h"]))
     assert made.complete.all() and len(made.bars) == 168
     for day in range(8, 15):
         path = real_data / f"archive/spot-daily-1h-zip/BTCUSDT-1h-2024-01-{day:02d}.zip"
@@ -132,7 +146,7 @@ def test_five_minutes_of_four_months(real_data: Path, symbol: str) -> None:
     """Equal to the resampled file that others made; its quote volumes are sums of doubles, off in the last bit."""
     fine = real(real_data, f"binance-spot-{symbol}-1m-2024-01_04.parquet", symbol, "2024-01-01", "2024-05-01")
     native = real(real_data, f"binance-spot-{symbol}-5m.parquet", symbol, "2024-01-01", "2024-05-01")
-    made = resample(fine, 5 * MINUTE_NS).bars
+    made = resample(fine, grid_of(5 * MINUTE_NS)).bars
     for (name, column), (_, expected) in zip(made.columns(), native.columns(), strict=True):
         if name == "quote_volume":
             assert (np.abs(column - expected) <= 2 * np.spacing(expected)).all()
@@ -161,6 +175,6 @@ def test_the_outage_leaves_incomplete_bars(real_data: Path) -> None:
         open_time_ns=table["open_time"].to_numpy().astype("datetime64[ns]").astype(np.int64),
         **{name: table[name].to_numpy() for name in names},
     )
-    hours = resample(fine, UNITS_NS["h"])
+    hours = resample(fine, grid_of(UNITS_NS["h"]))
     assert len(hours.bars) == 23 and np.flatnonzero(~hours.complete).tolist() == [12]
-    assert resample(fine, 5 * MINUTE_NS).complete.all()
+    assert resample(fine, grid_of(5 * MINUTE_NS)).complete.all()

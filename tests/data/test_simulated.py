@@ -44,6 +44,12 @@ def test_fourteen_months_keep_the_contract() -> None:
         assert np.all((bars.quote_volume >= bars.low * bars.volume) & (bars.quote_volume <= bars.high * bars.volume))
 
 
+def test_weeks_keep_the_contract() -> None:
+    (weeks,) = market(interval="1w").load()
+    checked(weeks, key="", value="")
+    assert weeks.open_time_ns[0] == parse_time_ns("2023-01-02", key=""), "a Monday"
+
+
 @pytest.mark.parametrize("end", ["2023-01-01T01:25", "2023-01-02T00:35", "2023-03-01T00:05", "2023-06-17"])
 def test_a_later_end_or_another_symbol_changes_no_bar(end: str) -> None:
     long = market(symbols=("BTCUSDT", "ETHUSDT"), end="2024-01-01").load()[0]

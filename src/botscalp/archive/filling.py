@@ -88,11 +88,8 @@ def fill(
     for future in as_completed(step_of):
         step = step_of[future]
         left[step] -= 1
-        try:
+        with _noted(refused):
             came[step].append(future.result())
-        except FileRefusedError as error:
-            logger.error("%s", error)
-            refused.append(error)
         watcher.file_done()
         if left[step] == 0:
             refused += _written(store, step, came.pop(step))
@@ -101,20 +98,29 @@ def fill(
 
 def _written(store: Path, step: Step, files: Sequence[Fetched]) -> list[FileRefusedError]:
     """Read the files of a month and write it; the errors of those that cannot be used."""
-    parts, refused = [], []
+    parts: list[Part] = []
+    refused: list[FileRefusedError] = []
     for fetched in sorted(files, key=lambda one: one.file.period):
-        try:
+        with _noted(refused):
             parts.append(_part(fetched))
-        except FileRefusedError as error:
-            logger.error("%s", error)
-            refused.append(error)
     if parts:
         whole = step.complete and len(parts) == len(step.files)
-        month = write_month(store, step.series, step.month, parts, complete=whole)
-        logger.info("%s %s: %s rows, %s", step.series, step.month, f"{month.rows:,}", _said(parts))
+        with _noted(refused):
+            month = write_month(store, step.series, step.month, parts, complete=whole)
+            logger.info("%s %s: %s rows, %s", step.series, step.month, f"{month.rows:,}", _said(parts))
     for fetched in files:
         fetched.path.unlink(missing_ok=True)
     return refused
+
+
+@contextmanager
+def _noted(refused: list[FileRefusedError]) -> Iterator[None]:
+    """A file that is refused inside is logged and noted, and whatever follows goes on."""
+    try:
+        yield
+    except FileRefusedError as error:
+        logger.error("%s", error)
+        refused.append(error)
 
 
 def _part(fetched: Fetched) -> Part:

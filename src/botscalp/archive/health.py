@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from botscalp.data.grid import Grid
 from botscalp.data.manifest import FUNDING, Revision, Series, covered_ns, month_span_ns, utc_text
 from botscalp.data.store import ingest_command, read_manifest, read_months, times_ns
 from botscalp.errors import UserError
@@ -49,7 +50,7 @@ class Outlier:
 
 @dataclass(frozen=True, kw_only=True)
 class Day:
-    """A UTC day of the calendar."""
+    """A UTC day of the calendar, on which bars open."""
 
     day: str
     expected: int
@@ -116,7 +117,7 @@ def health_of(store: Path, series: Series) -> Health:
         repairs=tuple(repair for month in months for repair in month.repairs),
         revisions=manifest.revisions,
         overridden=tuple(name for name, source in manifest.sources.items() if source.overridden),
-        **_nothing() if series.interval == FUNDING else _of_bars(store, series, covered),
+        **_nothing() if series.interval == FUNDING else _of_bars(store, series, manifest.grid, covered),
     )
 
 
@@ -124,20 +125,19 @@ def _nothing() -> dict[str, Any]:
     return {"expected": None, **dict.fromkeys(("gaps", "unfetched", "zero_volume", "outliers", "calendar"), ())}
 
 
-def _of_bars(store: Path, series: Series, covered: Sequence[tuple[int, int]]) -> dict[str, Any]:
+def _of_bars(store: Path, series: Series, grid: Grid, covered: Sequence[tuple[int, int]]) -> dict[str, Any]:
     """What the bars themselves show, month by month; `covered` holds the times [start, end) that files speak for."""
-    step_ns = series.interval_ns
-    spans = [(start_ns // step_ns, -(-end_ns // step_ns)) for start_ns, end_ns in covered]
+    spans = [(grid.number(start_ns), grid.number(end_ns)) for start_ns, end_ns in covered]
     missing: list[tuple[int, int]] = []
     idle: list[tuple[int, int]] = []
     outliers: list[Outlier] = []
     counts = Counter[int](), Counter[int](), Counter[int]()  # by UTC day: expected bars, bars, bars without trades
     last, last_close = -1, np.nan
     for name, table in read_months(store, series, columns=["open_time", "high", "low", "close", "volume"]):
-        month_ns = month_span_ns(name)
-        parts = [(max(start, month_ns[0] // step_ns), min(end, month_ns[1] // step_ns)) for start, end in spans]
+        opening = [grid.number(grid.next_ns(time_ns)) for time_ns in month_span_ns(name)]
+        parts = [(max(start, opening[0]), min(end, opening[1])) for start, end in spans]
         parts = [(start, end) for start, end in parts if start < end]
-        number = times_ns(table, series) // step_ns
+        number = grid.number(times_ns(table, series))
         still = number[table["volume"].to_numpy() == 0.0]
         for start, end in parts:
             inside = number[slice(*np.searchsorted(number, [start, end]))]
@@ -145,20 +145,20 @@ def _of_bars(store: Path, series: Series, covered: Sequence[tuple[int, int]]) ->
         idle += _runs(still)
         due = np.concatenate([np.arange(start, end) for start, end in parts])
         for count, some in zip(counts, (due, number, still), strict=True):
-            days, bars = np.unique(some * step_ns // DAY_NS, return_counts=True)
+            days, bars = np.unique(grid.time_ns(some) // DAY_NS, return_counts=True)
             count.update(dict(zip(days.tolist(), bars.tolist(), strict=True)))
         if not len(number):
             continue
         before = np.concatenate([[last_close], table["close"].to_numpy()[:-1]])
         before[np.diff(number, prepend=last) != 1] = np.nan
-        outliers += _far(table, number * step_ns, before)
+        outliers += _far(table, grid.time_ns(number), before)
         last, last_close = int(number[-1]), float(table["close"][-1].as_py())
     expected_D, bars_D, idle_D = counts
     return {
         "expected": expected_D.total(),
-        "gaps": _stretches(missing, step_ns),
-        "unfetched": _stretches([(end, start) for (_, end), (start, _) in pairwise(spans)], step_ns),
-        "zero_volume": _stretches(idle, step_ns),
+        "gaps": _stretches(missing, grid),
+        "unfetched": _stretches([(end, start) for (_, end), (start, _) in pairwise(spans)], grid),
+        "zero_volume": _stretches(idle, grid),
         "outliers": tuple(sorted(outliers, key=lambda one: -one.medians)),
         "calendar": tuple(
             Day(day=str(np.datetime64(day, "D")), expected=expected_D[day], bars=bars_D[day], zero_volume=idle_D[day])
@@ -179,7 +179,7 @@ def _runs(number: Int64) -> list[tuple[int, int]]:
     return [(int(part[0]), int(part[-1]) + 1) for part in np.split(number, edge) if len(part)]
 
 
-def _stretches(ranges: Iterable[tuple[int, int]], step_ns: int) -> tuple[Stretch, ...]:
+def _stretches(ranges: Iterable[tuple[int, int]], grid: Grid) -> tuple[Stretch, ...]:
     """As times; ranges that touch, for a month ends between them, are one."""
     joined: list[tuple[int, int]] = []
     for first, end in ranges:
@@ -187,7 +187,8 @@ def _stretches(ranges: Iterable[tuple[int, int]], step_ns: int) -> tuple[Stretch
             first = joined.pop()[0]
         joined.append((first, end))
     return tuple(
-        Stretch(start=utc_text(first * step_ns), end=utc_text(end * step_ns), bars=end - first) for first, end in joined
+        Stretch(start=utc_text(grid.time_ns(first)), end=utc_text(grid.time_ns(end)), bars=end - first)
+        for first, end in joined
     )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from botscalp.archive.lines import FileRefusedError, Lines, read_lines, refuse
 from botscalp.data.files import BINANCE_COLUMNS, SPELLINGS
+from botscalp.data.grid import grid_of
 from botscalp.times import UNITS_NS, interval_name, parse_interval, time_text
 from botscalp.types import Bool, Float64, Int64
 
@@ -77,7 +78,7 @@ class _Rows:
 def parse_klines(
     data: bytes, *, name: str, interval: str, start_ns: int, end_ns: int, coin_margined: bool = False
 ) -> Parsed:
-    """The klines of one CSV, whose rows must open within [start, end) on the interval's grid.
+    """The klines of one CSV, whose rows must open within [start, end) on one grid of the interval.
 
     For the interface's JSON write its rows as lines first: b"\\n".join(",".join(map(str, row)).encode() for row in rows)
     and a last b"\\n", without the bar that is not closed yet.
@@ -103,7 +104,10 @@ def parse_klines(
     interval_ns = parse_interval(interval, key="interval")
     rows.values["close_time"] = (_last_ns(lines) - rows.time_ns).astype(np.float64)
     _check_span(rows, start_ns, end_ns)
-    rows.refuse(rows.time_ns % interval_ns != 0, f"does not open on the grid of {interval}")
+    first_ns = int(rows.time_ns[0])
+    grid = grid_of(interval_ns, first_ns)
+    opens = time_text(grid.time_ns(grid.number(first_ns)))
+    rows.refuse(~grid.holds(rows.time_ns), f"does not open on the grid of {interval}, as the bar of {opens} does")
     rows, notes = _in_order(rows)
     repairs += notes
     repairs += _early(rows, interval_ns)

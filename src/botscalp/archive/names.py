@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from botscalp.data.manifest import FUNDING, INTERVALS, Series, month_span_ns
 from botscalp.errors import UserError
-from botscalp.times import parse_interval
+from botscalp.times import DAY_NS, parse_interval
 
 FOLDERS = {"spot": "spot", "um": "futures/um", "cm": "futures/cm"}
 """of each market"""
@@ -86,9 +86,18 @@ def series_of(*, market: str, symbol: str, interval: str, kind: str) -> Series:
         return Series(market=market, symbol=symbol, interval=FUNDING)
     if kind != "klines":
         raise UserError("kind", kind, "no such kind", "klines or funding")
+    series = Series(market=market, symbol=symbol, interval=interval)
     if interval not in INTERVALS:
-        remedy = f"one of {', '.join(INTERVALS)}; others, such as 1w, are made of 1m bars as they are read"
+        remedy = f"one of {', '.join(INTERVALS)}; others, such as 7m, are made of 1m bars as they are read"
         raise UserError("interval", interval, "is not ingested", remedy)
     if interval == "1s" and market != "spot":
         raise UserError("interval", interval, "the archive has seconds of spot alone", "interval=1m, or market=spot")
-    return Series(market=market, symbol=symbol, interval=interval)
+    return series
+
+
+def has_days(series: Series) -> bool:
+    """Whether the archive keeps files of single days; of funding, and of bars longer than a day, it keeps months alone.
+
+    So say the intervals of Binance's own script, github.com/binance/binance-public-data, python/enums.py.
+    """
+    return series.interval != FUNDING and series.interval_ns <= DAY_NS

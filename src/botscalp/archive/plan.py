@@ -10,8 +10,8 @@ from datetime import UTC, date, datetime, time, timedelta
 
 from botscalp.archive.download import Archive
 from botscalp.archive.lines import FileRefusedError
-from botscalp.archive.names import ArchiveFile, file_of
-from botscalp.data.manifest import FUNDING, Manifest, Series
+from botscalp.archive.names import ArchiveFile, file_of, has_days
+from botscalp.data.manifest import Manifest, Series
 from botscalp.errors import UserError
 from botscalp.times import SECOND_NS
 
@@ -106,7 +106,7 @@ def planned(
     days = [
         ArchiveFile(manifest.series, day.isoformat())
         for month, size in zip(open_months, sizes.values(), strict=True)
-        if size is None and manifest.series.interval != FUNDING
+        if size is None and has_days(manifest.series)
         if month >= first or days_of(month)[-1] >= today - timedelta(days=MONTHLY_DAYS)
         for day in span.days_of(month)
         if day < today and ArchiveFile(manifest.series, day.isoformat()).name not in manifest.sources

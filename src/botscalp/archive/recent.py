@@ -155,7 +155,7 @@ def _write(store: Path, series: Series, rows: Sequence[Sequence[Any]]) -> None:
     """The rows into their months; they speak for the time from the first to the end of the last."""
     first_ns, last_ns = int(rows[0][0]) * MS_NS, int(rows[-1][0]) * MS_NS
     end_ns = last_ns + (SECOND_NS if series.interval == FUNDING else series.interval_ns)
-    for month in months_between(first_ns, end_ns):
+    for month in months_between(first_ns, last_ns + 1):  # in which bars open: the last may close in another
         low_ns, high_ns = month_span_ns(month)
         low_ns, high_ns = max(low_ns, first_ns), min(high_ns, end_ns)
         lines = [f"{','.join(map(str, row))}\n" for row in rows if low_ns <= int(row[0]) * MS_NS < high_ns]

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from botscalp.archive.klines import Parsed
+from botscalp.archive.lines import FileRefusedError
+from botscalp.data.grid import Grid
 from botscalp.data.manifest import (
     FUNDING,
     Gap,
@@ -18,13 +20,13 @@ from botscalp.data.manifest import (
     Revision,
     Series,
     SourceFile,
-    joined,
     month_span_ns,
     recent_ns,
     source_span_ns,
     utc_text,
 )
 from botscalp.data.store import PENDING, damaged, read_manifest, sha256_of, times_ns
+from botscalp.times import time_text
 from botscalp.types import Int64
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ def write_month(store: Path, series: Series, month: str, parts: Sequence[Part], 
 
     Raises:
         UserError: the month's Parquet file is not the one that the manifest describes.
+        FileRefusedError: bars of a part open beside the grid of those in the store.
     """
     assert parts and all(
         month_span_ns(month)[0] <= part.start_ns < part.end_ns <= month_span_ns(month)[1] for part in parts
@@ -67,6 +70,7 @@ def write_month(store: Path, series: Series, month: str, parts: Sequence[Part], 
     folder.mkdir(parents=True, exist_ok=True)
     with series.lock(store):
         manifest = read_manifest(store, series)
+        grid = _one_grid(store, manifest, parts)
         old = manifest.months.get(month)
         table = None if old is None else _stored(store, series, month, old)
         sources = () if old is None else old.sources
@@ -86,11 +90,9 @@ def write_month(store: Path, series: Series, month: str, parts: Sequence[Part], 
             repairs = (*(one for one in repairs if one.split(": ")[0] not in gone), *part.parsed.repairs)
         assert table is not None, "there is a part"
         recent_rows = int(np.count_nonzero(table["recent"].to_numpy()))
-        recent = joined(recent) if recent_rows else []
+        recent = grid.joined(recent) if recent_rows else []
         names = {source.name for source in sources}
-        spans = joined([source_span_ns(name) for name in names] + recent)
-        if complete:
-            spans = [month_span_ns(month)]
+        spans = grid.joined([month_span_ns(month)] if complete else [*map(source_span_ns, names), *recent])
         path = series.parquet(store, month)
         pending = path.with_name(path.name + PENDING)
         _write_parquet(table, pending)
@@ -101,7 +103,7 @@ def write_month(store: Path, series: Series, month: str, parts: Sequence[Part], 
             start=utc_text(spans[0][0]),
             end=utc_text(spans[-1][1]),
             sources=tuple(sorted(sources, key=lambda source: source.name)),
-            gaps=() if series.interval == FUNDING else _gaps(times_ns(table, series), series, spans),
+            gaps=() if series.interval == FUNDING else _gaps(times_ns(table, series), grid, spans),
             # Those of recent rows go with the last of them.
             repairs=tuple(sorted({one for one in repairs if recent_rows or one.split(": ")[0] in names})),
             recent_rows=recent_rows,
@@ -115,6 +117,25 @@ def write_month(store: Path, series: Series, month: str, parts: Sequence[Part], 
         pending.replace(path)
         _sync(folder)
         return new
+
+
+def _one_grid(store: Path, manifest: Manifest, parts: Sequence[Part]) -> Grid:
+    """The grid on which the bars of the parts open, and those of the store, where there are some."""
+    series = manifest.series
+    grids = [series.grid(int(times_ns(part.parsed.table.slice(0, 1), series)[0])) for part in parts]
+    known = manifest.grid if manifest.months else grids[0]
+    for part, grid in zip(parts, grids, strict=True):
+        if grid != known:
+            name = part.source.name if part.source else f"{series}, recent"
+            own, theirs = (time_text(one.next_ns(part.start_ns)) for one in (grid, known))
+            others = ", ".join(sorted(manifest.sources)[:1]) or "recent bars"
+            problem = f"opens a bar at {own}, where the grid of {others} in the store has one at {theirs}"
+            remedy = (
+                "leave its time out of start and end; or, where it is the store that is wrong, "
+                f"delete {series.folder(store)} and ingest it again"
+            )
+            raise FileRefusedError("file", name, problem, remedy)
+    return known
 
 
 def _stored(store: Path, series: Series, month: str, known: Month) -> "pa.Table":
@@ -162,9 +183,9 @@ def _revised(sources: Iterable[SourceFile], new: SourceFile) -> list[Revision]:
     ]
 
 
-def _gaps(time_ns: Int64, series: Series, spans_ns: Iterable[tuple[int, int]]) -> tuple[Gap, ...]:
+def _gaps(time_ns: Int64, grid: Grid, spans_ns: Iterable[tuple[int, int]]) -> tuple[Gap, ...]:
     """Where bars are missing within the spans [start, end), which lie on the grid; nobody asked for what is between."""
-    step_ns = series.interval_ns
+    step_ns = grid.step_ns
     gaps = []
     for start_ns, end_ns in spans_ns:
         inside = time_ns[slice(*np.searchsorted(time_ns, [start_ns, end_ns]))]

@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from botscalp.data.grid import grid_of
 from botscalp.errors import UserError
-from botscalp.times import SECOND_NS, UNITS_NS, interval_name, time_text
+from botscalp.times import SECOND_NS, interval_name, time_text
 from botscalp.types import Bars, Bool, Float64, Int64
-
-# Weeks begin on Monday; 1970 began on a Thursday.
-_MONDAY_NS = 4 * UNITS_NS["d"]
 
 # Taker volume may exceed volume by what summing finer bars in floating point leaves behind.
 _DUST = 1e-9
@@ -46,7 +44,7 @@ def _rules(bars: Bars) -> Iterator[tuple[Bool, tuple[str, ...], str, str]]:
     yield step < 0, (), "goes back in time", "sort the source by open time"
     yield step == 0, (), "repeats the time of the row before it", "keep one row for each open time"
     yield (
-        (bars.open_time_ns - phase_ns(bars.interval_ns)) % bars.interval_ns != 0,
+        ~grid_of(bars.interval_ns, int(bars.open_time_ns[0])).holds(bars.open_time_ns),
         (),
         f"lies off the grid of {interval_name(bars.interval_ns)}, the source's interval",
         "give bars of one interval, with the time at which each bar opens, in UTC",
@@ -70,11 +68,6 @@ def _rules(bars: Bars) -> Iterator[tuple[Bool, tuple[str, ...], str, str]]:
             "has takers buy more than was traded",
             "both count base asset: check that taker_buy_volume is not the quote column",
         )
-
-
-def phase_ns(interval_ns: int) -> int:
-    """Where the grid of the interval begins: weeks on a Monday, everything else at the first moment of 1970."""
-    return _MONDAY_NS if interval_ns % UNITS_NS["w"] == 0 else 0
 
 
 def inferred_interval_ns(open_time_ns: Int64, *, key: str, value: object) -> int:

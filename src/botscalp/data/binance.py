@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 from annotated_types import MinLen
 
 from botscalp.data.asked import check_named_once, loaded_range_ns
-from botscalp.data.bars import checked, phase_ns
-from botscalp.data.manifest import INTERVALS, Series, covered_ns
+from botscalp.data.bars import checked
+from botscalp.data.grid import Grid, grid_of
+from botscalp.data.manifest import INTERVALS, Series, covered_ns, uncovered_ns
 from botscalp.data.resample import resample
 from botscalp.data.store import ingest_command, read_bars, read_manifest
 from botscalp.errors import UserError
@@ -45,7 +46,7 @@ class BinanceSource:
         check_named_once(self.symbols)
         if self.interval not in INTERVALS and parse_interval(self.interval) % parse_interval(FINEST):
             problem = f"is neither published nor a multiple of {FINEST}"
-            raise UserError("data.interval", self.interval, problem, f"one of {', '.join(INTERVALS)}, or 7m, 2d, 1w")
+            raise UserError("data.interval", self.interval, problem, f"one of {', '.join(INTERVALS)}, or 7m, 2d")
         try:
             for symbol in self.symbols:
                 self._series(symbol)
@@ -86,15 +87,11 @@ class BinanceSource:
         if stored == self.interval:
             return read_bars(folder, series, start_ns=start_ns, end_ns=end_ns)
         logger.info("%s: %s bars are resampled from the stored %s", symbol, self.interval, stored)
-        interval_ns = parse_interval(self.interval)
-
-        def first_open_ns(time_ns: int | None) -> int | None:
-            """The first bar that opens at this time or later: it decides where minutes begin, and where they end."""
-            phase = phase_ns(interval_ns)
-            return None if time_ns is None else phase - (phase - time_ns) // interval_ns * interval_ns
-
-        minutes = read_bars(folder, series, start_ns=first_open_ns(start_ns), end_ns=first_open_ns(end_ns))
-        made = resample(minutes, interval_ns)
+        grid = self._grid(symbol)
+        # The first bar that opens at a time or later decides where minutes begin, and where they end.
+        first_ns, until_ns = (None if time_ns is None else grid.next_ns(time_ns) for time_ns in (start_ns, end_ns))
+        minutes = read_bars(folder, series, start_ns=first_ns, end_ns=until_ns)
+        made = resample(minutes, grid)
         bars, whole = made.bars, made.complete
         if not whole[-1] and bars.close_time_ns[-1] > covered_ns(read_manifest(folder, series))[-1][1]:
             bars, whole = bars[:-1], whole[:-1]  # its last minutes are still to come
@@ -113,20 +110,26 @@ class BinanceSource:
             names.append(FINEST)
         return next((name for name in names if self._missing(self._series(symbol, name)) == []), None)
 
+    def _grid(self, symbol: str) -> Grid:
+        """Where bars of the interval open: as stored ones do, the symbol's own or another's, of which there may be some."""
+        for one in (symbol, *self.symbols):
+            stored = read_manifest(self._folder(), self._series(one))
+            if stored.months:
+                return stored.grid
+        return grid_of(parse_interval(self.interval))
+
     def _missing(self, series: Series) -> list[tuple[int, int]] | None:
         """The times within [start, end) of which the store knows nothing; None where it knows nothing at all."""
-        covered = covered_ns(read_manifest(self._folder(), series))
+        manifest = read_manifest(self._folder(), series)
+        covered = covered_ns(manifest)
         if not covered:
             return None
         start_ns, end_ns = self._range_ns()
-        known_ns = covered[0][0] if start_ns is None else start_ns
-        until_ns = covered[-1][1] if end_ns is None else end_ns
-        missing = []
-        for first_ns, last_ns in (*covered, (until_ns, until_ns)):
-            if known_ns < min(first_ns, until_ns):
-                missing.append((known_ns, min(first_ns, until_ns)))
-            known_ns = max(known_ns, last_ns)
-        return missing
+        return uncovered_ns(
+            manifest,
+            covered[0][0] if start_ns is None else start_ns,
+            covered[-1][1] if end_ns is None else end_ns,
+        )
 
     def _lacks(self, symbols: Sequence[str]) -> UserError:
         """The error about symbols of which bars are missing, with the command that fetches them."""
@@ -144,7 +147,8 @@ class BinanceSource:
         start_ns, end_ns = self._range_ns()
         if None not in missing.values():
             start_ns = min(start for spans in missing.values() for start, _ in spans or ())
-            end_ns = max(end for spans in missing.values() for _, end in spans or ())
+            # Months are asked for by when bars open, and the last one does so its own length before the end.
+            end_ns = max(end for spans in missing.values() for _, end in spans or ()) - parse_interval(interval) + 1
         command = ingest_command(wanted, store=self._folder(), start_ns=start_ns, end_ns=end_ns)
         remedy = (
             f"fetch it: {command}\n  or, where the archive has none, load the rest alone with data.start and data.end"

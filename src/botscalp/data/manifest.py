@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from botscalp.data.grid import ANY_TIME, Grid, grid_of
 from botscalp.errors import UserError
 from botscalp.times import DAY_NS, parse_interval, parse_time_ns
 
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 MARKETS = ("spot", "um", "cm")
 """spot, futures margined in the quote currency, futures margined in the coin"""
-INTERVALS = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d")
-"""what the archive holds in bars that divide a day; 1s of spot alone"""
+INTERVALS = ("1s", "1m", "3m", "5m", "15m", "30m", "1h", "2h", "4h", "6h", "8h", "12h", "1d", "3d", "1w")
+"""what the archive holds in bars of one length, so that months are not among them; 1s of spot alone"""
 FUNDING = "funding"
 """the interval under which funding rates are stored"""
 LOCK_TIMEOUT_S = 600
@@ -49,6 +50,10 @@ class Series:
     def interval_ns(self) -> int:
         """The bars' length; funding has none."""
         return parse_interval(self.interval, key="interval")
+
+    def grid(self, time_ns: int) -> Grid:
+        """The grid of its rows, one of which is of this time; funding keeps none."""
+        return ANY_TIME if self.interval == FUNDING else grid_of(self.interval_ns, time_ns)
 
     @property
     def time_column(self) -> str:
@@ -112,7 +117,7 @@ class Month:
     complete: bool
     """whether all that the archive has, or will have, of this month is there: it speaks for the whole of it then"""
     start: str
-    """the sources and the recent bars speak for times within [start, end), UTC"""
+    """the sources and the recent bars speak for times within [start, end), UTC, at both of which a bar of the grid opens"""
     end: str
     sources: tuple[SourceFile, ...]
     gaps: tuple[Gap, ...]
@@ -144,6 +149,13 @@ class Manifest:
     months: Mapping[str, Month] = field(default_factory=dict)
     revisions: tuple[Revision, ...] = ()
     schema: int = SCHEMA
+
+    @property
+    def grid(self) -> Grid:
+        """The grid of its bars; where there are none yet, any time may be on it."""
+        if not self.months:
+            return ANY_TIME
+        return self.series.grid(parse_time_ns(self.months[min(self.months)].start, key="store"))
 
     @property
     def sources(self) -> dict[str, SourceFile]:
@@ -192,18 +204,19 @@ def source_span_ns(name: str) -> tuple[int, int]:
 
 
 def covered_ns(manifest: Manifest) -> list[tuple[int, int]]:
-    """The times [start, end) of which the store knows every bar that there is, in order and apart from each other."""
+    """The times [start, end) of which the store knows every bar that opens, from open to open, in order and apart."""
     spans = []
     for name, month in manifest.months.items():
         if month.complete:
             spans.append(month_span_ns(name))
         else:
             spans += [source_span_ns(source.name) for source in month.sources] + recent_ns(month)
-    return joined(spans)
+    return manifest.grid.joined(spans)
 
 
 def uncovered_ns(manifest: Manifest, start_ns: int, end_ns: int) -> list[tuple[int, int]]:
-    """The times within [start, end) of which the store does not know what bars there are, in order."""
+    """The times within [start, end) of which the store does not know what bars open, from open to open, in order."""
+    start_ns, end_ns = manifest.grid.next_ns(start_ns), manifest.grid.next_ns(end_ns)
     covered = [span for span in covered_ns(manifest) if span[0] < end_ns and start_ns < span[1]]
     ends = [start_ns, *(end for _, end in covered)]
     starts = [*(start for start, _ in covered), end_ns]
@@ -216,14 +229,3 @@ def recent_ns(month: Month) -> list[tuple[int, int]]:
         ends = [source_span_ns(source.name)[1] for source in month.sources]
         return [(max(ends, default=parse_time_ns(month.start, key="store")), parse_time_ns(month.end, key="store"))]
     return [(parse_time_ns(start, key="store"), parse_time_ns(end, key="store")) for start, end in month.recent]
-
-
-def joined(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The same times [start, end) in order and apart from each other."""
-    apart: list[tuple[int, int]] = []
-    for start_ns, end_ns in sorted(spans):
-        if apart and start_ns <= apart[-1][1]:
-            first_ns, last_ns = apart.pop()
-            start_ns, end_ns = first_ns, max(last_ns, end_ns)
-        apart.append((start_ns, end_ns))
-    return apart

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from botscalp.data.bars import phase_ns
+from botscalp.data.grid import Grid
 from botscalp.errors import UserError
 from botscalp.times import interval_name
 from botscalp.types import Bars, Bool, Float64, Int64
@@ -22,24 +22,27 @@ class Resampled:
     """whether each holds all its shorter bars, shape (T,); the exchange prints one that lacks some all the same"""
 
 
-def resample(bars: Bars, interval_ns: int, *, key: str = "data.interval") -> Resampled:
-    """Each bar of `interval_ns` that has at least one of the bars, from those that it has.
+def resample(bars: Bars, grid: Grid, *, key: str = "data.interval") -> Resampled:
+    """Each bar of the grid that has at least one of the bars, from those that it has.
 
     Raises:
-        UserError: the interval is no multiple of the bars' own, naming `key`.
+        UserError: the grid's step is no multiple of the bars' interval, or cuts bars in two, naming `key`.
     """
-    if interval_ns % bars.interval_ns:
-        problem = f"is no multiple of {interval_name(bars.interval_ns)}, the bars' own interval"
-        raise UserError(key, interval_name(interval_ns), problem, "a multiple of it")
+    own, wanted = interval_name(bars.interval_ns), interval_name(grid.step_ns)
+    if grid.step_ns % bars.interval_ns:
+        raise UserError(key, wanted, f"is no multiple of {own}, the bars' own interval", "a multiple of it")
     assert len(bars), "there are bars"
-    phase = phase_ns(interval_ns)
-    number = (bars.open_time_ns - phase) // interval_ns
-    first = np.flatnonzero(np.diff(number, prepend=-1))
+    if (int(bars.open_time_ns[0]) - grid.phase_ns) % bars.interval_ns:
+        raise UserError(
+            key, wanted, f"opens in the middle of the {own} bars that there are", "make them of shorter ones"
+        )
+    number = grid.number(bars.open_time_ns)
+    first = np.flatnonzero(np.diff(number, prepend=number[:1] - 1))
     last = np.append(first[1:], len(bars)) - 1
     long = Bars(
         symbol=bars.symbol,
-        interval_ns=interval_ns,
-        open_time_ns=number[first] * interval_ns + phase,
+        interval_ns=grid.step_ns,
+        open_time_ns=grid.time_ns(number[first]),
         open=bars.open[first],
         high=np.maximum.reduceat(bars.high, first),
         low=np.minimum.reduceat(bars.low, first),
@@ -49,7 +52,7 @@ def resample(bars: Bars, interval_ns: int, *, key: str = "data.interval") -> Res
         trades=None if bars.trades is None else sums(bars.trades, first),
         taker_buy_volume=None if bars.taker_buy_volume is None else sums(bars.taker_buy_volume, first),
     )
-    return Resampled(bars=long, complete=last - first + 1 == interval_ns // bars.interval_ns)
+    return Resampled(bars=long, complete=last - first + 1 == grid.step_ns // bars.interval_ns)
 
 
 def sums(column: Float64, first: Int64) -> Float64:

@@ -35,6 +35,7 @@ from annotated_types import MinLen
 
 from botscalp.data.asked import check_named_once
 from botscalp.data.bars import joined
+from botscalp.data.grid import grid_of
 from botscalp.errors import UserError
 from botscalp.times import UNITS_NS, parse_interval, parse_time_ns
 from botscalp.types import Bars, Float64, Fraction, Int64, NonNegativeInt, Positive
@@ -234,7 +235,7 @@ def time_grid(start: str, end: str, interval: str) -> Int64:
     """Open times in [start, end) on the interval's grid. Raises UserError where there are fewer than two."""
     interval_ns = parse_interval(interval)
     start_ns, end_ns = parse_time_ns(start, key="data.start"), parse_time_ns(end, key="data.end")
-    first_ns = -(-start_ns // interval_ns) * interval_ns
+    first_ns = grid_of(interval_ns).next_ns(start_ns)
     if end_ns <= first_ns + interval_ns:
         problem = f"leaves fewer than two bars of {interval} after data.start={start}"
         raise UserError("data.end", end, problem, "give a later end")

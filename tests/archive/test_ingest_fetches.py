@@ -1,65 +1,20 @@
-"""`python -m botscalp.ingest` against a server on loopback: what it asks for, what it keeps, and what it says."""
+"""What `python -m botscalp.ingest` asks a server on loopback for, what it keeps, and that it asks for nothing twice."""
 
-import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from csvs import klines_csv
-from hydra import compose, initialize_config_dir
-from published import SERIES, january_and_five_days, name, publish, snapshot
-from server import ArchiveServer, path_of
+from published import SERIES, interface_rows, name, publish, snapshot
+from server import ArchiveServer
 
 from botscalp.archive.plan import Span
-from botscalp.archive.web import Patience
-from botscalp.config import CONF
 from botscalp.data.manifest import Manifest, Series
-from botscalp.data.store import read_bars, read_manifest, stored_series
-from botscalp.errors import UserError
-from botscalp.ingest import fetch
+from botscalp.data.store import read_bars, stored_series
 
 TODAY = date(2024, 3, 20)
-
-
-@pytest.fixture
-def server() -> Iterator[ArchiveServer]:
-    with january_and_five_days() as server:
-        yield server
-
-
-@pytest.fixture
-def ingest(server: ArchiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Manifest]:
-    """ingest("start=2024-01", ...): run the command in this process; what the store then holds of BTCUSDT 5m."""
-    monkeypatch.setattr("botscalp.archive.web.Patience", partial(Patience, backoff_s=0.01))
-
-    def run(*words: str, series: Series = SERIES) -> Manifest:
-        given = {word.partition("=")[0] for word in words}
-        usual = {
-            "start": "2024-01",
-            "end": "2024-02",
-            "store": str(tmp_path / "bars"),
-            "base_url": server.url,
-            "recent": "false",
-            **{f"rest_url.{market}": server.url for market in ("spot", "um", "cm")},
-        }
-        overrides = [f"{key}={value}" for key, value in usual.items() if key not in given]
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            fetch(compose("ingest", overrides=[*overrides, *words]))
-        return read_manifest(tmp_path / "bars", series)
-
-    return run
-
-
-def interface_rows(*days: str) -> list[list[Any]]:
-    """The same bars as the exchange's interface gives them."""
-    lines = b"".join(klines_csv(name(day)) for day in days).decode().splitlines()
-    return [
-        [int(cell) if column in (0, 6, 8) else cell for column, cell in enumerate(line.split(","))] for line in lines
-    ]
 
 
 def test_a_month_where_there_is_one_and_days_where_there_is_none(
@@ -137,69 +92,6 @@ def test_a_revised_file_is_noticed_and_fetched(server: ArchiveServer, ingest: Ca
     assert server.gets() == []
 
 
-def test_a_stale_checksum_is_overridden_by_name_and_recorded(
-    server: ArchiveServer, ingest: Callable[..., Manifest]
-) -> None:
-    bad = name("2024-02-26")
-    server.files[f"{path_of(bad)}.CHECKSUM"] = f"{'0' * 64}  {bad}\n".encode()
-    with pytest.raises(UserError, match="accept_checksum") as caught:
-        ingest()
-    assert caught.value.value == bad
-    manifest = ingest(f"accept_checksum=[{bad}]")
-    source = manifest.sources[bad]
-    assert (source.overridden, source.published_sha256) == (True, "0" * 64)
-    assert sum(source.overridden for source in manifest.sources.values()) == 1
-    assert ingest("revisions=true").sources[bad] == source
-
-
-def test_a_refused_file_spoils_no_other_and_is_asked_for_again(
-    server: ArchiveServer, ingest: Callable[..., Manifest], tmp_path: Path
-) -> None:
-    bad = name("2024-02-26")
-    good = server.files[path_of(bad)]
-    server.put(bad, b"<html>Please sign in</html>")
-    with pytest.raises(UserError, match="no whole zip"):
-        ingest()
-    manifest = read_manifest(tmp_path / "bars", SERIES)
-    assert len(manifest.sources) == 5 and not manifest.months["2024-02"].complete
-    server.put(bad, good)
-    server.requests.clear()
-    assert len(ingest().sources) == 6
-    assert server.gets() == [bad]
-
-
-@pytest.mark.parametrize("fault", ["failing", "forbidden", "missing", "dropped", "no checksum", "HEAD failing"])
-def test_one_file_that_cannot_be_had_spoils_no_other(
-    server: ArchiveServer, ingest: Callable[..., Manifest], tmp_path: Path, fault: str
-) -> None:
-    bad = name("2024-01")
-    path = path_of(bad)
-    if fault == "no checksum":
-        server.files[f"{path}.CHECKSUM"] = b"see elsewhere"
-    else:
-        server.faults[path] = [f"always {fault.removeprefix('HEAD ')}"]
-    if fault == "HEAD failing":
-        server.faults[f"HEAD {path}"] = ["always failing"]
-    with pytest.raises(UserError) as caught:
-        ingest("at_once=1")
-    assert (caught.value.key, caught.value.value) == ("file", bad)
-    assert len(read_manifest(tmp_path / "bars", SERIES).sources) == 5
-    server.faults.clear()
-    manifest = ingest("at_once=1", *([f"accept_checksum=[{bad}]"] if fault == "no checksum" else []))
-    assert len(manifest.sources) == 6
-    assert ingest("revisions=true") == manifest
-
-
-def test_a_refusal_is_said_even_if_the_exchange_fails_after_it(
-    server: ArchiveServer, ingest: Callable[..., Manifest], caplog: pytest.LogCaptureFixture
-) -> None:
-    server.put(name("2024-02-26"), b"<html>Please sign in</html>")
-    with pytest.raises(UserError) as caught:
-        ingest("end=2024-03-01", "recent=true", "rest_url.spot=http://127.0.0.1:9")
-    assert caught.value.key == "rest_url.spot"
-    assert any(f"file={name('2024-02-26')}: " in record.getMessage() for record in caplog.records)
-
-
 def test_a_day_that_comes_after_all_is_fetched_on_request(
     server: ArchiveServer, ingest: Callable[..., Manifest]
 ) -> None:
@@ -226,21 +118,6 @@ def test_what_lies_before_the_first_month_is_asked_for_by_the_month(
     server.requests.clear()
     ingest("start=2023-06")
     assert len(server.requests) == 7
-
-
-@pytest.mark.parametrize("seed", range(6))
-def test_a_bad_day_of_the_network_changes_nothing(
-    server: ArchiveServer, ingest: Callable[..., Manifest], tmp_path: Path, seed: int
-) -> None:
-    random_ = random.Random(seed)
-    for path in list(server.files):
-        for asked in (path, f"{path}.CHECKSUM"):
-            server.faults[asked] = random_.choices(["dropped", "failing", "broken_off", "truncated", "redirected"], k=2)
-    ingest()
-    calm = tmp_path / "calm"
-    server.faults.clear()
-    ingest(f"store={calm}")
-    assert snapshot(tmp_path / "bars") == snapshot(calm)
 
 
 def test_days_that_are_not_over_are_not_asked_for(server: ArchiveServer, ingest: Callable[..., Manifest]) -> None:
@@ -276,37 +153,11 @@ def test_recent_bars_follow_the_archive_and_give_way_to_it(
     assert (ingest(*words).months["2024-03"].rows, ingest(*words).months["2024-03"].recent_rows) == (288, 0)
 
 
-def test_recent_bars_fill_a_day_whose_file_is_refused(
-    server: ArchiveServer, ingest: Callable[..., Manifest], tmp_path: Path
-) -> None:
-    """Also by and by: what a run left of the day, the next one asks for, and no bar beyond it."""
-    server.put(name("2024-02-27"), b"<html>Please sign in</html>")
-    rows = interface_rows("2024-02-26", "2024-02-27", "2024-02-28")
-    for bars in (100, 288):
-        server.klines["spot", "BTCUSDT", "5m"] = rows[: 288 + bars]
-        with pytest.raises(UserError, match="no whole zip"):
-            ingest("start=2024-02-25", "end=2024-02-29", "recent=true")
-        month = read_manifest(tmp_path / "bars", SERIES).months["2024-02"]
-        assert (month.rows, month.recent_rows, month.gaps) == (4 * 288 + bars, bars, ())
-    publish(server, "2024-02-27")
-    month = ingest("start=2024-02-25", "end=2024-02-29", "recent=true").months["2024-02"]
-    assert (month.rows, month.recent_rows, month.recent) == (5 * 288, 0, ())
-
-
 def test_the_last_days_may_be_the_exchange_s_alone(server: ArchiveServer, ingest: Callable[..., Manifest]) -> None:
     yesterday = (datetime.now(UTC).date() - timedelta(days=1)).isoformat()
     server.klines["spot", "BTCUSDT", "5m"] = interface_rows(yesterday)
     month = ingest(f"start={yesterday}", f"end={yesterday}", "recent=true").months[yesterday[:7]]
     assert month.rows == month.recent_rows == 288
-
-
-def test_no_interface_costs_the_recent_bars_alone(
-    server: ArchiveServer, ingest: Callable[..., Manifest], tmp_path: Path
-) -> None:
-    with pytest.raises(UserError, match="recent=false") as caught:
-        ingest("end=2024-03-01", "recent=true", "rest_url.spot=http://127.0.0.1:9")
-    assert caught.value.key == "rest_url.spot"
-    assert len(read_manifest(tmp_path / "bars", SERIES).sources) == 6
 
 
 def test_several_symbols_markets_and_funding(
@@ -326,36 +177,6 @@ def test_several_symbols_markets_and_funding(
     ingest("kind=funding", "market=um", "end=2024-01")
     held = {str(series) for series in stored_series(tmp_path / "bars")}
     assert held == {"um/BTCUSDT/1h", "um/BTCUSDT/funding", "um/ETHUSDT/1h"}
-
-
-@pytest.mark.parametrize(
-    ("words", "key"),
-    [
-        (["symbols=[BTCUSD]"], "symbols"),
-        (["symbols=[]"], "symbols"),
-        (["symbols=[../../etc]"], "symbols"),
-        (["interval=7m"], "interval"),
-        (["interval=1s", "market=um"], "interval"),
-        (["market=margin"], "market"),
-        (["kind=trades"], "kind"),
-        (["kind=funding"], "market"),
-        (["start=2024-13"], "start"),
-        (["start=January"], "start"),
-        (["start=2024-02-30"], "start"),
-        (["start=2024-03", "end=2024-02"], "start"),
-        (["start=2190"], "start"),
-        (["start=0224-01"], "start"),
-        (["at_once=0"], "at_once"),
-        (["base_url=http://127.0.0.1:9"], "base_url"),
-        (["base_url=nonsense"], "base_url"),
-        (["end=2024-02", "accept_checksum=x.zip"], "accept_checksum"),
-    ],
-    ids=lambda value: value if isinstance(value, str) else " ".join(value),
-)
-def test_a_mistake_is_answered_with_its_key(ingest: Callable[..., Manifest], words: list[str], key: str) -> None:
-    with pytest.raises(UserError) as caught:
-        ingest(*words)
-    assert caught.value.key == key
 
 
 def test_spans_take_in_both_ends() -> None:
