@@ -34,14 +34,18 @@ def fit_windows(
     *,
     models: Mapping[str, tuple[Model, TrainerSettings]],
     device: Device,
-    keep: Path,
+    keep: Path | None,
     watch: Stopwatch,
+    shown: bool = True,
 ) -> Generator[dict[str, FittedWindow], None, None]:
     """Yield the fits of each window by the models' names, oldest window first, however many are fitted at once.
 
-    Each fit goes to the store as soon as it is done, and is taken from there; the first model's are copied to `keep`, a
-    folder a window. What was fitted now, and not found, adds its optimiser steps to the watch's stage "steps", and their share
+    Each fit goes to the store as soon as it is done, and is taken from there; the first model's are copied to `keep`, where
+    there is one, a folder a window. What was fitted now, and not found, adds its optimiser steps to the watch's stage "steps", and their share
     of the time to "steps side by side".
+
+    Args:
+        shown: whether bars tell how far it has come, where somebody watches.
     """
     store, workers = WindowStore(experiment.job.store / "windows"), experiment.trainer.window_workers
     fits = _fits(experiment, panel, windows, models=models, device=device)
@@ -57,10 +61,10 @@ def fit_windows(
         store=store,
     )
     titles, to_make = [fit.title for fit in missing], {fit.key for fit in missing}
-    progress = FitProgress(epochs=sum(fit.trainer.epochs for fit in fits))
-    shown = _Shown(fitting, progress, at_once=at_once)
+    progress = FitProgress(epochs=sum(fit.trainer.epochs for fit in fits), shown=shown)
+    listener = _Shown(fitting, progress, at_once=at_once)
     # Workers start before the bars do: those have a thread, and a lock that no copy of it would ever give back.
-    with done_in_order(fitting, titles, shown, workers=workers, start=_start()) as done, progress:
+    with done_in_order(fitting, titles, listener, workers=workers, start=_start()) as done, progress:
         for index, of_window in groupby(fits, key=lambda fit: fit.window.index):
             fitted: dict[str, FittedWindow] = {}
             for fit in of_window:
@@ -75,7 +79,7 @@ def fit_windows(
                 else:
                     logger.info("window %d: finished %s fit found in %s", index, fit.name, store.folder(fit.key))
                     progress.fit_finished(fit.trainer.epochs, found=True)
-                if not fitted:
+                if not fitted and keep is not None:
                     store.copy_model(fit.key, keep / str(index))
                 fitted[fit.name] = found
             yield fitted
