@@ -112,14 +112,17 @@ def tell(found: Mapping[str, Any]) -> None:
             f"the best of {luck['trials']:,} without skill would show {number(luck['expected_best_value'], '+.5f')}",
         ),
         ("PBO", f"{number(luck['pbo'], '.3f')} among the {luck['completed']:,} completed trials"),
-        (
-            "deflated",
-            f"probability {number(luck['deflated'], '.3f')} that the best's Sharpe ratio, {number(luck['sharpe'], '+.2f')}, is above "
-            f"{number(luck['expected_best_sharpe'], '+.2f')}, which the best of so many without skill would show",
-        ),
     ]
+    if luck["deflated"] is not None:
+        lines.append(
+            (
+                "deflated",
+                f"probability {luck['deflated']:.3f} that the best's Sharpe ratio, {number(luck['sharpe'], '+.2f')}, is above "
+                f"{luck['expected_best_sharpe']:+.2f}, which the best of so many without skill would show",
+            )
+        )
     if luck["undefined"] is not None:
-        lines.append(("", luck["undefined"]))
+        lines.append(("not told", luck["undefined"]))
     if unseen is not None:
         lines.append(
             (
