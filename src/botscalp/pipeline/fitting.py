@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
@@ -37,6 +37,7 @@ def fit_windows(
     keep: Path | None,
     watch: Stopwatch,
     shown: bool = True,
+    at_epoch: Callable[[], None] = lambda: None,
 ) -> Generator[dict[str, FittedWindow], None, None]:
     """Yield the fits of each window by the models' names, oldest window first, however many are fitted at once.
 
@@ -46,6 +47,7 @@ def fit_windows(
 
     Args:
         shown: whether bars tell how far it has come, where somebody watches.
+        at_epoch: called after each; what it raises ends the fits.
     """
     store, workers = WindowStore(experiment.job.store / "windows"), experiment.trainer.window_workers
     fits = _fits(experiment, panel, windows, models=models, device=device)
@@ -62,7 +64,7 @@ def fit_windows(
     )
     titles, to_make = [fit.title for fit in missing], {fit.key for fit in missing}
     progress = FitProgress(epochs=sum(fit.trainer.epochs for fit in fits), shown=shown)
-    listener = _Shown(fitting, progress, at_once=at_once)
+    listener = _Shown(fitting, progress, at_once=at_once, at_epoch=at_epoch)
     # Workers start before the bars do: those have a thread, and a lock that no copy of it would ever give back.
     with done_in_order(fitting, titles, listener, workers=workers, start=_start()) as done, progress:
         for index, of_window in groupby(fits, key=lambda fit: fit.window.index):
@@ -152,8 +154,8 @@ def _share_of_gpu(share: float) -> Iterator[None]:
 class _Shown:
     """Moves the bars: both where one fit runs at a time, the one over all fits where several do."""
 
-    def __init__(self, fitting: Fitting, progress: FitProgress, *, at_once: int) -> None:
-        self.fitting, self.progress, self.at_once = fitting, progress, at_once
+    def __init__(self, fitting: Fitting, progress: FitProgress, *, at_once: int, at_epoch: Callable[[], None]) -> None:
+        self.fitting, self.progress, self.at_once, self.at_epoch = fitting, progress, at_once, at_epoch
         self.epochs: dict[int, int] = {}
         """of the fits that run"""
 
@@ -166,6 +168,7 @@ class _Shown:
 
     def said(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
         self.epochs[number] = epoch
+        self.at_epoch()
         if self.at_once == 1:
             self.progress.epoch_finished(epoch, metrics)
         else:

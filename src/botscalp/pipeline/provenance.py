@@ -67,6 +67,6 @@ def _git(*words: str) -> str | None:
     """What git says about the sources; None outside a repository."""
     folder = Path(botscalp.__file__).parent
     try:
-        return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(["git", "--no-optional-locks", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

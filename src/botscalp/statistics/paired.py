@@ -21,10 +21,10 @@ def worse_p(differences: Float64) -> float | None:
     windows = len(differences)
     if windows < MINIMUM_WINDOWS:
         return None
-    if np.ptp(differences) == 0.0:
-        return 0.0 if differences[0] < 0.0 else 1.0
-    error = float(np.std(differences, ddof=1)) / np.sqrt(windows)
-    return float(student.cdf(np.mean(differences) / error, windows - 1))
+    mean, error = float(np.mean(differences)), float(np.std(differences, ddof=1)) / np.sqrt(windows)
+    if error < abs(mean) * 1e-12 or error == 0.0:  # they never differ
+        return 0.0 if mean < 0.0 else 1.0
+    return float(student.cdf(mean / error, windows - 1))
 
 
 def mean_interval(values: Float64, *, confidence: float = 0.95) -> tuple[float, float] | None:

@@ -2,14 +2,11 @@
 
 import json
 import logging
-import signal
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
-from importlib import import_module
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any, Literal
 
 import numpy as np
@@ -19,16 +16,15 @@ from botscalp.pipeline.evidence.forecasts import window_metrics
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.fitting import fit_windows
 from botscalp.pipeline.market import Market
-from botscalp.pipeline.panel import build_panel
 from botscalp.pipeline.predictions import ModelPredictions
-from botscalp.pipeline.provenance import provenance
+from botscalp.pipeline.prepared import Prepared
 from botscalp.pipeline.run_folder import CONFIG, write_predictions, write_trading
 from botscalp.pipeline.search.order import TrialOrder
 from botscalp.pipeline.stopwatch import Stopwatch
 from botscalp.pipeline.tracking import TrackedResult, TrackedWindow
 from botscalp.pipeline.trading import chosen_brackets
-from botscalp.pipeline.window import FittedWindow, check_joined, check_windows
-from botscalp.windows import Range, Window
+from botscalp.pipeline.window import FittedWindow
+from botscalp.windows import Window
 
 logger = logging.getLogger(__name__)
 
@@ -71,94 +67,72 @@ def run_trial(experiment: Experiment, order: TrialOrder, folder: Path) -> dict[s
         CausalityError: a feature looks ahead.
         TrialTimeoutError: the trial took too long.
     """
-    watch, name = Stopwatch(), experiment.names["model"]
-    with limited(order.timeout_s):
-        bars = experiment.data.load()
-        market = Market.load(bars, experiment.backtest)
-        panel = build_panel(bars, features=experiment.features, label=experiment.label, seed=experiment.job.seed)
-        purge_ns = experiment.label.span_bars * panel.interval_ns
-        windows = experiment.wfo.between(*panel.span_ns, interval_ns=panel.interval_ns, purge_ns=purge_ns)
-        check_joined(windows)
-        check_windows(
+    watch, name, deadline = Stopwatch(), experiment.names["model"], Deadline(order.timeout_s)
+    prepared = Prepared.of(experiment, watch)
+    panel, windows = prepared.panel, prepared.windows
+    with experiment.recorded(prepared.origin, folder / CONFIG, tests=prepared.tests) as run:
+        fits: list[FittedWindow] = []
+        scores: list[float | None] = []
+        reason: str | None = None
+        fitting = fit_windows(
+            experiment,
             panel,
             windows,
-            trainer=experiment.trainer,
-            job_seed=experiment.job.seed,
-            calibration=experiment.calibration,
-            span_bars=experiment.label.span_bars,
+            models={name: (experiment.model, experiment.trainer)},
+            device=prepared.device,
+            keep=None,
+            watch=watch,
+            shown=False,
+            at_epoch=deadline.check,
         )
-        import_module("botscalp.training.fit")  # Lightning takes seconds to import, once a process
-        device = experiment.trainer.resolved_device()
-        origin = provenance(experiment.data, panel, device)
-        tests = Range(windows[0].test.start_ns, windows[-1].test.end_ns)
-        with experiment.recorded(origin, folder / CONFIG, tests=tests) as run:
-            fits: list[FittedWindow] = []
-            scores: list[float | None] = []
-            reason: str | None = None
-            fitting = fit_windows(
-                experiment,
-                panel,
-                windows,
-                models={name: (experiment.model, experiment.trainer)},
-                device=device,
-                keep=None,
-                watch=watch,
-                shown=False,
-            )
-            with closing(fitting):
-                for fitted in fitting:
-                    window, fit = windows[len(fits)], fitted[name]
-                    fits.append(fit)
-                    metrics = window_metrics(panel, fit)
-                    run.log_window(TrackedWindow.of(window, fit, metrics, title=experiment.title))
-                    scores.append(metrics[order.objective])
-                    known = [score for score in scores if score is not None]
-                    reason = order.reason_to_stop(tuple(known)) if len(known) == len(scores) else None
-                    if reason is not None:
-                        break
-            predictions = ModelPredictions.of(panel, fits)
-            seen = windows[: len(fits)]
-            result = _traded(experiment, market, seen, predictions)
-            write_predictions(folder, *(one.table(panel.symbols) for one in (predictions.test, predictions.validation)))
-            write_trading(folder, result.trades, result.equity)
-            summary = result.summary
-            run.search([summary.sharpe if reason is None else None])  # fewer days make a wilder Sharpe ratio
-            found = TrialResult(
-                number=order.number,
-                state="complete" if reason is None else "pruned",
-                value=order.estimate(tuple(known)) if len(known) == len(scores) else None,
-                scores=tuple(scores),
-                incumbent=order.incumbent,
-                reason=reason or "",
-                sharpe=summary.sharpe,
-                trades=summary.trades,
-                mean_net_bps=summary.mean_net_bps,
-                capital_quote=experiment.backtest.capital,
-                fit_s=sum(fit.fit_s for fit in fits),
-                total_s=watch.total_s,
-            )
-            (folder / FILE).write_text(json.dumps(asdict(found), indent=1) + "\n")
-            run.log_result(_tracked(found, order), folder)
+        with closing(fitting):
+            for fitted in fitting:
+                window, fit = windows[len(fits)], fitted[name]
+                fits.append(fit)
+                metrics = window_metrics(panel, fit)
+                run.log_window(TrackedWindow.of(window, fit, metrics, title=experiment.title))
+                scores.append(metrics[order.objective])
+                known = [score for score in scores if score is not None]
+                reason = order.reason_to_stop(tuple(known)) if len(known) == len(scores) else None
+                if reason is not None:
+                    break
+        predictions = ModelPredictions.of(panel, fits)
+        seen = windows[: len(fits)]
+        result = _traded(experiment, prepared.market, seen, predictions)
+        write_predictions(folder, *(one.table(panel.symbols) for one in (predictions.test, predictions.validation)))
+        write_trading(folder, result.trades, result.equity)
+        summary = result.summary
+        run.search([summary.sharpe if reason is None else None])  # fewer days make a wilder Sharpe ratio
+        found = TrialResult(
+            number=order.number,
+            state="complete" if reason is None else "pruned",
+            value=order.estimate(tuple(known)) if len(known) == len(scores) else None,
+            scores=tuple(scores),
+            incumbent=order.incumbent,
+            reason=reason or "",
+            sharpe=summary.sharpe,
+            trades=summary.trades,
+            mean_net_bps=summary.mean_net_bps,
+            capital_quote=experiment.backtest.capital,
+            fit_s=sum(fit.fit_s for fit in fits),
+            total_s=watch.total_s,
+        )
+        (folder / FILE).write_text(json.dumps(asdict(found), indent=1) + "\n")
+        run.log_result(_tracked(found, order), folder)
     return asdict(found)
 
 
-@contextmanager
-def limited(seconds: float | None) -> Iterator[None]:
-    """Interrupt the block after so many seconds, where it is the process's main thread that runs it."""
-    if seconds is None or threading.current_thread() is not threading.main_thread():
-        yield
-        return
+@dataclass(frozen=True)
+class Deadline:
+    """Looked at after every epoch: a signal in between could end the import of a library, or a lock's owner."""
 
-    def expire(signum: int, frame: FrameType | None) -> None:
-        raise TrialTimeoutError(f"it took longer than timeout_s={seconds:g}")
+    limit_s: float | None
+    began: float = field(default_factory=time.monotonic)
 
-    before = signal.signal(signal.SIGALRM, expire)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)
+    def check(self) -> None:
+        """Raise TrialTimeoutError once it has passed."""
+        if self.limit_s is not None and time.monotonic() - self.began > self.limit_s:
+            raise TrialTimeoutError(f"it took longer than timeout_s={self.limit_s:g}")
 
 
 def _traded(experiment: Experiment, market: Market, windows: Sequence[Window], model: ModelPredictions) -> Result:
