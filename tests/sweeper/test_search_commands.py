@@ -80,6 +80,7 @@ def forgive(cwd: Path) -> None:
         study._storage.set_trial_user_attr(one._trial_id, "attempts", 1)
 
 
+@pytest.mark.slow
 def test_two_commands_share_the_trials(tmp_path: Path) -> None:
     both = [
         subprocess.Popen(words("job_s=0.2"), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -120,6 +121,7 @@ def test_a_mistake_is_the_commands_not_the_trials(tmp_path: Path) -> None:
     assert not any(one.state.is_finished() for one in trials(tmp_path))
 
 
+@pytest.mark.slow
 def test_a_finished_search_runs_nothing_and_a_longer_one_goes_on(tmp_path: Path) -> None:
     assert search(tmp_path, trials=3).returncode == 0
     before = told(tmp_path)
@@ -128,6 +130,7 @@ def test_a_finished_search_runs_nothing_and_a_longer_one_goes_on(tmp_path: Path)
     assert told(tmp_path)[:3] == before and len(told(tmp_path)) == 5
 
 
+@pytest.mark.slow
 def test_whoever_kills_its_process_is_failed_after_three(tmp_path: Path) -> None:
     """Under joblib, whose worker the job is; the sweep goes on with a new one."""
     done = search(tmp_path, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", "dies_above=0.6", trials=6)
@@ -140,6 +143,7 @@ def test_whoever_kills_its_process_is_failed_after_three(tmp_path: Path) -> None
     assert {one.state for one in trials(tmp_path)} == {TrialState.FAIL, TrialState.COMPLETE}
 
 
+@pytest.mark.slow
 def test_a_batch_has_consecutive_numbers_and_one_launch(tmp_path: Path) -> None:
     done = search(tmp_path, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", trials=4)
     assert done.returncode == 0, done.stderr
@@ -148,6 +152,7 @@ def test_a_batch_has_consecutive_numbers_and_one_launch(tmp_path: Path) -> None:
     assert sorted(path.name for path in (tmp_path / "jobs").iterdir() if path.is_dir()) == ["0", "1", "2", "3"]
 
 
+@pytest.mark.slow
 def test_words_of_a_trial_outlive_its_process(tmp_path: Path) -> None:
     """A killed trial is run with what it was told, not with what it would be told now."""
     process = subprocess.Popen(words("job_s=30"), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
