@@ -6,12 +6,14 @@ from pathlib import Path
 
 import pytest
 from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 from runs import composed_plainly
 
 from botscalp.config import CONF, GROUPS, overridden
 from botscalp.errors import UserError
 from botscalp.options import build, described, nearest
+from hydra_plugins.hydra_search_sweeper._spaces import space_of
 
 # What an option cannot do without.
 NEEDED = {"data=file": ["data.path=bars.csv"], "wfo=split": ["wfo.test_start=2024-01-01"]}
@@ -24,7 +26,7 @@ OPTIONS = sorted(
 # The keys that a user may type. A change here is a change of the public interface: document it where the keys are
 # documented, and in the option's YAML.
 KEYS = {
-    "train": "study seed resume report store fail_on",
+    "train": "study seed resume report store trial fail_on",
     "data=file": "path symbols start end",
     "data=simulated": "symbols interval start end edge seed volatility_bps signal_persistence",
     "data=binance": "store market symbols interval start end",
@@ -179,6 +181,16 @@ def test_every_option_begins_with_what_it_is_and_explains_its_values(path: Path)
         bare = [line for line in lines if ": " in line and "#" not in line and not line.startswith("_target_")]
         said_once = {"test:", "step:", "capital:", "threshold:", "stop_atr:", "target_atr:", "max_hold:"}
         assert [line for line in bare if line.split()[0] not in said_once] == []
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (CONF / "search").glob("*.yaml")))
+def test_every_search_spans_keys_that_there_are(name: str) -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        cfg = compose("train", overrides=[f"search={name}"], return_hydra_config=True)
+    assert cfg.hydra.sweeper.params and cfg.hydra.sweeper.folder == "mlruns/search/botscalp"
+    for key, text in cfg.hydra.sweeper.params.items():
+        assert OmegaConf.select(cfg, key) is not None, key
+        assert space_of(OverridesParser.create().parse_override(f"{key}={text}")).name == key
 
 
 def test_the_seed_of_the_market_follows_the_seed_until_it_is_set() -> None:

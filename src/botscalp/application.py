@@ -10,7 +10,7 @@ import threading
 import traceback
 from collections.abc import Callable
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import hydra
 from hydra.core.global_hydra import GlobalHydra
@@ -26,7 +26,7 @@ from botscalp.options import nearest
 
 _QUOTING = """quote a value that holds braces, commas or = twice: 'data.path="bars/{symbol}.parquet"'"""
 
-Task = Callable[[DictConfig], None]
+Task = Callable[[DictConfig], Any]
 
 
 def run_application(task: Task, *, config_name: str, verb: str | None = None) -> NoReturn:
@@ -52,10 +52,10 @@ def _alone(task: Task, config_name: str, verb: str | None) -> Task:
     """The task, explaining its own errors where it is no job of a sweep: Hydra adds a line of its own to those."""
 
     @functools.wraps(task)
-    def run(cfg: DictConfig) -> None:
+    def run(cfg: DictConfig) -> Any:
         _interrupt_on_signals()  # a launcher may run the task in a process of its own
         try:
-            task(cfg)
+            return task(cfg)
         except Exception as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise

@@ -25,7 +25,11 @@ def plain(cfg: DictConfig) -> dict[str, Any]:
 
 
 def experiment_of(
-    cfg: DictConfig, *, names: Mapping[str, str], overrides: Mapping[str, str], sweep: str | None = None
+    cfg: DictConfig,
+    *,
+    names: Mapping[str, str],
+    overrides: Mapping[str, str],
+    sweep: str | None = None,
 ) -> "Experiment":
     """The experiment that the config describes; nothing heavy is imported to build it.
 
@@ -44,10 +48,11 @@ def experiment_of(
         if group not in values:
             raise UserError(group, "deleted", "a run needs every group", f"leave out the override ~{group}")
     values["study"] = str(values["study"] or "")  # study=2024 is a name too
+    kind = None if values.pop("trial", None) is None else "trial"
     parts = {group: build(values.pop(group), group) for group in GROUPS}
     source = parts["data"]
     parts["backtest"] = parts["backtest"].at_exchange(source.symbols, market=getattr(source, "market", None))
-    return Experiment(job=checked(Job, values), **parts, names=names, overrides=overrides, sweep=sweep)
+    return Experiment(job=checked(Job, values), **parts, names=names, overrides=overrides, sweep=sweep, kind=kind)
 
 
 def overridden(words: Sequence[str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -11,8 +12,8 @@ from botscalp.application import run_application
 from botscalp.errors import UnwantedVerdictError, UserError
 
 
-def train(cfg: DictConfig) -> None:
-    """Compose the experiment, run it into Hydra's output folder, and print that folder last."""
+def train(cfg: DictConfig) -> dict[str, Any] | None:
+    """Compose the experiment, run it into Hydra's output folder, and print that folder last; a trial returns its result instead."""
     from botscalp.config import GROUPS, experiment_of, overridden
     from botscalp.pipeline.run_folder import CONFIG, remove_if_empty
     from botscalp.pipeline.walkforward import run_walk_forward
@@ -27,6 +28,8 @@ def train(cfg: DictConfig) -> None:
             sweep=Path(hydra.sweep.dir).name if hydra.mode == RunMode.MULTIRUN else None,
         )
         OmegaConf.save(cfg, folder / CONFIG, resolve=True)
+        if cfg.trial is not None:
+            return _trial(cfg, experiment, folder)
         summary = run_walk_forward(experiment, folder)
     except UserError:
         remove_if_empty(folder)
@@ -36,6 +39,16 @@ def train(cfg: DictConfig) -> None:
     outcome = summary["verdict"]["outcome"]
     if outcome in experiment.job.fail_on:
         raise UnwantedVerdictError(f"the verdict is {outcome}, which fail_on={list(experiment.job.fail_on)} lists")
+    return None
+
+
+def _trial(cfg: DictConfig, experiment: Any, folder: Path) -> dict[str, Any]:
+    from botscalp.config import plain
+    from botscalp.options import checked
+    from botscalp.pipeline.search.order import TrialOrder
+    from botscalp.pipeline.search.trial import run_trial
+
+    return run_trial(experiment, checked(TrialOrder, plain(cfg.trial), "trial"), folder)
 
 
 if __name__ == "__main__":

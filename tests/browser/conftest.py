@@ -18,6 +18,11 @@ WEEKS = (
 ONE = (*WEEKS, "data.end=2023-05-01", "wfo.windows=6", "model.hidden=8", "trainer.epochs=3", "label.horizon=6")
 FOUR = (*WEEKS, "data.end=2023-05-01", "wfo.windows=9", "trainer.epochs=1", "model=gru,linear", "label.horizon=3,6")
 """63 test days: fewer than 60 tell nothing of luck"""
+SIX = (
+    *(*WEEKS, "data.end=2023-06-20", "wfo.windows=15", "trainer.epochs=1", "hydra/sweeper=search", "study=six"),
+    *("hydra.sweeper.n_trials=6", "hydra.sweeper.sampler=random", "hydra.sweeper.referee.prune=false"),
+    *("model.hidden=int(interval(4,12))", "label.horizon=choice(3,6)", "trainer.lr=tag(log,interval(1e-3,1e-1))"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +92,12 @@ def comparison(once: Callable[[str, Callable[[Path], object]], Path], study_of_f
         )
         / "found"
     )
+
+
+@pytest.fixture(scope="session")
+def found(once: Callable[[str, Callable[[Path], object]], Path], market: tuple[str, ...]) -> Path:
+    """The folder of what a search of six trials found."""
+    return once("browsed-search", lambda folder: _made(folder, "train", "-m", *SIX, *market)) / "mlruns/search/six/summary"
 
 
 def _made(folder: Path, *words: str) -> None:

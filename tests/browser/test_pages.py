@@ -35,11 +35,13 @@ pytestmark = pytest.mark.slow
 VIEWS: dict[str, dict[str, bool]] = {"light": {}, "dark": {"dark": True}, "phone": {"phone": True}}
 
 
-@pytest.fixture(params=["report", "compare"])
+@pytest.fixture(params=["report", "compare", "search"])
 def path(request: pytest.FixtureRequest) -> Path:
     """A page's file."""
     if request.param == "report":
         return Path(request.getfixturevalue("real_run").folder) / "report.html"
+    if request.param == "search":
+        return Path(request.getfixturevalue("found")) / "search.html"
     return Path(request.getfixturevalue("comparison")) / "compare.html"
 
 

@@ -1,4 +1,4 @@
-"""What the launcher may import. Import-linter does not see folders without __init__.py, and Hydra is not to see them."""
+"""What the plugins may import. Import-linter does not see folders without __init__.py, and Hydra is not to see them."""
 
 import ast
 import sys
@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-PLUGIN = Path(__file__).resolve().parents[2] / "src/hydra_plugins/hydra_ec2_launcher"
+PLUGINS = Path(__file__).resolve().parents[2] / "src/hydra_plugins"
+PLUGIN = PLUGINS / "hydra_ec2_launcher"
 
 
 def imported(path: Path) -> Iterator[str]:
@@ -19,8 +20,8 @@ def imported(path: Path) -> Iterator[str]:
             yield "." * node.level + (node.module or "")
 
 
-@pytest.mark.parametrize("path", sorted(PLUGIN.rglob("*.py")), ids=lambda path: str(path.relative_to(PLUGIN)))
-def test_launcher_knows_nothing_of_botscalp(path: Path) -> None:
+@pytest.mark.parametrize("path", sorted(PLUGINS.rglob("*.py")), ids=lambda path: str(path.relative_to(PLUGINS)))
+def test_plugins_know_nothing_of_botscalp(path: Path) -> None:
     assert not [name for name in imported(path) if name.split(".")[0] == "botscalp"]
 
 

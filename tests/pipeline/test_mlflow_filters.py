@@ -40,6 +40,7 @@ RUNS = {
         | {"test/auc": 0.56, "test/auc_lo": 0.55, "test/brier_skill_lo": 0.004},
     ),
     "audit gru-h6": ({}, {"kind": "audit", "data.source": "simulated", "data.digest": "0d"}, {}, {}),
+    "trial 7": ({}, {"kind": "trial", "data.source": "simulated", "data.digest": "0d", "sweep": "gru_2024"}, {}, {}),
     "died": ({"model.name": "gru"}, {"data.source": "simulated", "data.digest": "0e"}, None, {}),
 }
 """by name: params, tags at first, tags at last (None where it was interrupted before), metrics"""
@@ -62,6 +63,7 @@ ANSWERS = {
     "tags.verdict.overridden LIKE '%real_data%'": {"gru-h6"},
     "tags.code.dirty = 'true' and tags.level = 'study'": {"gru-h3"},
     "tags.kind = 'audit'": {"audit gru-h6"},
+    "tags.kind = 'trial' and tags.sweep = 'gru_2024'": {"trial 7"},
     "attributes.status = 'KILLED' and tags.level = 'study'": {"died"},
     "metrics.`test/auc` < 0.5 and tags.level = 'window'": {"unlucky window of gru-h3"},
 }

@@ -242,7 +242,7 @@ def test_it_is_no_parameter_by_which_runs_differ() -> None:
 def test_the_bar_over_all_fits_counts_the_epochs_of_those_that_run() -> None:
     fits = [SimpleNamespace(trainer=SimpleNamespace(epochs=5)), SimpleNamespace(trainer=SimpleNamespace(epochs=3))]
     progress = FitProgress(epochs=8)
-    shown = fitting._Shown(SimpleNamespace(fits=fits), progress, at_once=2)  # type: ignore[arg-type]
+    shown = fitting._Shown(SimpleNamespace(fits=fits), progress, at_once=2, at_epoch=lambda: None)  # type: ignore[arg-type]
     seen = []
     for step in (("started", 0), ("started", 1), ("said", 0, 2), ("said", 1, 1), ("said", 0, 3), ("finished", 1)):
         getattr(shown, step[0])(*step[1:], *([{"val/loss": 0.7}] if step[0] == "said" else []))

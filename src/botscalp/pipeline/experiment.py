@@ -22,7 +22,7 @@ from botscalp.training.settings import TrainerSettings
 from botscalp.types import Name, NonNegativeInt
 from botscalp.windows import Range, WalkForward
 
-_NO_CHOICE = ("study", "store", "resume", "report", "fail_on", "trainer.window_workers")
+_NO_CHOICE = ("study", "store", "resume", "report", "fail_on", "trial", "trainer.window_workers")
 """keys that change no figure"""
 
 
@@ -69,6 +69,8 @@ class Experiment:
     """what was typed on the command line or set by a sweep, e.g. {"label.horizon": "5"}"""
     sweep: str | None
     """what the jobs of a sweep have in common; None for a job of its own"""
+    kind: str | None = None
+    """what sets its record apart from a whole run's, such as "trial"; None for those"""
 
     @property
     def title(self) -> str:
@@ -86,7 +88,8 @@ class Experiment:
                 study=self.job.study,
                 name=self.title,
                 params=self.compared,
-                tags=provenance_tags(origin) | ({} if self.sweep is None else {"sweep": self.sweep}),
+                tags=provenance_tags(origin)
+                | {name: value for name, value in (("sweep", self.sweep), ("kind", self.kind)) if value is not None},
                 trial=Trial(count=1, markets=markets, test_start=start, test_end=end),
                 config=config,
                 dataset=TrackedDataset.of(origin["data"]),

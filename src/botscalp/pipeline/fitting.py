@@ -2,7 +2,7 @@
 
 import logging
 import sys
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
@@ -34,14 +34,20 @@ def fit_windows(
     *,
     models: Mapping[str, tuple[Model, TrainerSettings]],
     device: Device,
-    keep: Path,
+    keep: Path | None,
     watch: Stopwatch,
+    shown: bool = True,
+    at_epoch: Callable[[], None] = lambda: None,
 ) -> Generator[dict[str, FittedWindow], None, None]:
     """Yield the fits of each window by the models' names, oldest window first, however many are fitted at once.
 
-    Each fit goes to the store as soon as it is done, and is taken from there; the first model's are copied to `keep`, a
-    folder a window. What was fitted now, and not found, adds its optimiser steps to the watch's stage "steps", and their share
+    Each fit goes to the store as soon as it is done, and is taken from there; the first model's are copied to `keep`, where
+    there is one, a folder a window. What was fitted now, and not found, adds its optimiser steps to the watch's stage "steps", and their share
     of the time to "steps side by side".
+
+    Args:
+        shown: whether bars tell how far it has come, where somebody watches.
+        at_epoch: called after each; what it raises ends the fits.
     """
     store, workers = WindowStore(experiment.job.store / "windows"), experiment.trainer.window_workers
     fits = _fits(experiment, panel, windows, models=models, device=device)
@@ -57,10 +63,10 @@ def fit_windows(
         store=store,
     )
     titles, to_make = [fit.title for fit in missing], {fit.key for fit in missing}
-    progress = FitProgress(epochs=sum(fit.trainer.epochs for fit in fits))
-    shown = _Shown(fitting, progress, at_once=at_once)
+    progress = FitProgress(epochs=sum(fit.trainer.epochs for fit in fits), shown=shown)
+    listener = _Shown(fitting, progress, at_once=at_once, at_epoch=at_epoch)
     # Workers start before the bars do: those have a thread, and a lock that no copy of it would ever give back.
-    with done_in_order(fitting, titles, shown, workers=workers, start=_start()) as done, progress:
+    with done_in_order(fitting, titles, listener, workers=workers, start=_start()) as done, progress:
         for index, of_window in groupby(fits, key=lambda fit: fit.window.index):
             fitted: dict[str, FittedWindow] = {}
             for fit in of_window:
@@ -75,7 +81,7 @@ def fit_windows(
                 else:
                     logger.info("window %d: finished %s fit found in %s", index, fit.name, store.folder(fit.key))
                     progress.fit_finished(fit.trainer.epochs, found=True)
-                if not fitted:
+                if not fitted and keep is not None:
                     store.copy_model(fit.key, keep / str(index))
                 fitted[fit.name] = found
             yield fitted
@@ -148,8 +154,8 @@ def _share_of_gpu(share: float) -> Iterator[None]:
 class _Shown:
     """Moves the bars: both where one fit runs at a time, the one over all fits where several do."""
 
-    def __init__(self, fitting: Fitting, progress: FitProgress, *, at_once: int) -> None:
-        self.fitting, self.progress, self.at_once = fitting, progress, at_once
+    def __init__(self, fitting: Fitting, progress: FitProgress, *, at_once: int, at_epoch: Callable[[], None]) -> None:
+        self.fitting, self.progress, self.at_once, self.at_epoch = fitting, progress, at_once, at_epoch
         self.epochs: dict[int, int] = {}
         """of the fits that run"""
 
@@ -162,6 +168,7 @@ class _Shown:
 
     def said(self, number: int, epoch: int, metrics: Mapping[str, float]) -> None:
         self.epochs[number] = epoch
+        self.at_epoch()
         if self.at_once == 1:
             self.progress.epoch_finished(epoch, metrics)
         else:

@@ -55,7 +55,7 @@ def watched() -> bool:
 class FitProgress:
     """Bars that count the epochs of all the fits of a run, and of the one that runs; silent where nobody watches."""
 
-    def __init__(self, *, epochs: int) -> None:
+    def __init__(self, *, epochs: int, shown: bool = True) -> None:
         self.pace = Pace(epochs)
         self.fit = FitPace()
         self.bars = Progress(
@@ -66,7 +66,7 @@ class FitProgress:
             _Said(),
             console=get_console(),
             transient=True,
-            disable=not watched(),
+            disable=not (shown and watched()),
         )
         self.all = self.bars.add_task("all fits", total=epochs, said=self.pace.said)
         self.one = self.bars.add_task("", total=None, said=self.fit.said, visible=False)

@@ -64,9 +64,11 @@ def _code() -> dict[str, Any]:
 
 
 def _git(*words: str) -> str | None:
-    """What git says about the sources; None outside a repository."""
+    """What git says about the sources; None outside a repository. It takes no lock, which a kill would leave behind."""
     folder = Path(botscalp.__file__).parent
     try:
-        return subprocess.run(["git", *words], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", "--no-optional-locks", *words], cwd=folder, capture_output=True, text=True, check=True
+        ).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return None

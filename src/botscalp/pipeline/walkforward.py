@@ -3,7 +3,6 @@
 from contextlib import closing
 from dataclasses import replace
 from functools import partial
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,10 @@ from botscalp.pipeline.evidence.forecasts import window_metrics
 from botscalp.pipeline.evidence.weigh import estimator_of, weigh
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.fitting import fit_windows
-from botscalp.pipeline.market import Market
 from botscalp.pipeline.material import material_of
 from botscalp.pipeline.page import write_page
-from botscalp.pipeline.panel import build_panel
 from botscalp.pipeline.predictions import ModelPredictions
-from botscalp.pipeline.provenance import provenance
+from botscalp.pipeline.prepared import Prepared
 from botscalp.pipeline.rules import verdict_tags
 from botscalp.pipeline.run_folder import CONFIG, write_predictions, write_rules, write_summary, write_trading
 from botscalp.pipeline.sentinels import light_sentinels
@@ -30,9 +27,8 @@ from botscalp.pipeline.tracked_result import tracked_result
 from botscalp.pipeline.tracking import TrackedWindow
 from botscalp.pipeline.trading import trade
 from botscalp.pipeline.verdict import judge
-from botscalp.pipeline.window import FittedWindow, check_joined, check_windows
+from botscalp.pipeline.window import FittedWindow
 from botscalp.training.settings import BASELINE
-from botscalp.windows import Range
 
 
 def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
@@ -49,33 +45,14 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
     models = {name: (experiment.model, experiment.trainer)}
     models.setdefault("linear", (Linear(), replace(BASELINE, days=experiment.trainer.days)))
 
-    with watch.stage("data"):
-        bars = experiment.data.load()
-        market = Market.load(bars, experiment.backtest)
-    with watch.stage("features"):
-        panel = build_panel(bars, features=experiment.features, label=label, seed=experiment.job.seed)
-    purge_ns = label.span_bars * panel.interval_ns
-    windows = experiment.wfo.between(*panel.span_ns, interval_ns=panel.interval_ns, purge_ns=purge_ns)
-    check_joined(windows)
-    check_windows(
-        panel,
-        windows,
-        trainer=experiment.trainer,
-        job_seed=experiment.job.seed,
-        calibration=experiment.calibration,
-        span_bars=label.span_bars,
-    )
-    with watch.stage("startup"):
-        import_module("botscalp.training.fit")  # Lightning takes seconds to import, and none before this line
-        device = experiment.trainer.resolved_device()
-    origin = provenance(experiment.data, panel, device)
-    terminal.announce(experiment, panel, windows, device)
+    prepared = Prepared.of(experiment, watch)
+    panel, market, windows, origin = prepared.panel, prepared.market, prepared.windows, prepared.origin
+    terminal.announce(experiment, panel, windows, prepared.device)
 
-    tests = Range(windows[0].test.start_ns, windows[-1].test.end_ns)
-    with experiment.recorded(origin, folder / CONFIG, tests=tests) as run:
+    with experiment.recorded(origin, folder / CONFIG, tests=prepared.tests) as run:
         fits: dict[str, list[FittedWindow]] = {model: [] for model in models}
         fitting = fit_windows(
-            experiment, panel, windows, models=models, device=device, keep=folder / "models", watch=watch
+            experiment, panel, windows, models=models, device=prepared.device, keep=folder / "models", watch=watch
         )
         with closing(fitting):  # an error here ends the workers too
             for fitted in fitting:

@@ -83,7 +83,9 @@ def ship(transport: Transport, snapshot: Snapshot) -> str:
 def _git(project: Path, *arguments: str) -> bytes | None:
     """What git says there; None outside git or where there is no such commit."""
     try:
-        done = subprocess.run(["git", "-C", project, *arguments], capture_output=True, check=False)
+        done = subprocess.run(
+            ["git", "--no-optional-locks", "-C", project, *arguments], capture_output=True, check=False
+        )
     except FileNotFoundError:
         return None
     stderr = done.stderr.decode(errors="replace").strip()

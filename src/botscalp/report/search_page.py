@@ -1,0 +1,203 @@
+"""search.html: what a search found, how much of it is luck, and every trial with what became of it."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from botscalp.report.compare_tables import UNFOLDED, Fact
+from botscalp.report.compared import listed
+from botscalp.report.drawing import Picture, write_png
+from botscalp.report.figures.trial_history import trial_history
+from botscalp.report.figures.trial_importance import trial_importance
+from botscalp.report.figures.trial_slices import trial_slices
+from botscalp.report.figures.trial_windows import trial_windows
+from botscalp.report.numbers import estimate, number
+from botscalp.report.outcomes import MEANING
+from botscalp.report.page import rendered
+from botscalp.report.tables import Table
+
+FILE, FIGURES = "search.html", "figures"
+Found = Mapping[str, Any]
+"""what search.json holds"""
+
+
+def write_search_page(folder: Path, found: Found) -> None:
+    """Write search.html and figures/<name>.png."""
+    drawn = (trial_history(found), trial_windows(found), trial_importance(found), trial_slices(found))
+    pictures = {picture.name: picture for picture in drawn if picture is not None}
+    (folder / FIGURES).mkdir(parents=True, exist_ok=True)
+    (folder / FILE).write_text(_page(folder, found, pictures), encoding="utf-8")
+    for name, picture in pictures.items():
+        write_png(folder / FIGURES / f"{name}.png", picture.figure)
+
+
+def _page(folder: Path, found: Found, pictures: Mapping[str, Picture]) -> str:
+    unseen = found["holdout_run"]
+    report = None if unseen is None or unseen["report"] is None else quote(os.path.relpath(unseen["report"], folder))
+    return rendered(
+        "search.html.j2",
+        title=f"search {found['study']}",
+        headline=_headline(found),
+        colour="inconclusive" if unseen is None else unseen["verdict"].lower(),
+        answers=_answers(found),
+        facts=_facts(found),
+        pictures=pictures,
+        measures=_measures(found),
+        too_few=found["luck"]["undefined"],
+        report=report,
+        trials=_trials(found),
+        failures=_failures(found),
+    )
+
+
+def _headline(found: Found) -> str:
+    """The verdict where nobody had looked."""
+    if found["best"] is None:
+        return "NOTHING FOUND"
+    return "NOT JUDGED" if found["holdout_run"] is None else str(found["holdout_run"]["verdict"])
+
+
+def _answers(found: Found) -> list[tuple[str, str]]:
+    """Questions and answers, what was found first."""
+    luck, spent, unseen = found["luck"], found["time"], found["holdout_run"]
+    answers = [("What was found?", found["conclusion"])]
+    if unseen is not None:
+        answers.append(
+            (
+                "What did the unseen windows say?",
+                f"{unseen['verdict']}: {MEANING[unseen['verdict']]} AUC {estimate(unseen['auc'], '.4f')}, net "
+                f"{estimate(unseen['mean_net_bps'], '+.2f')} bps a trade; they were scored {unseen['times']:,} "
+                f"time{'' if unseen['times'] == 1 else 's'} in all.",
+            )
+        )
+    answers += [
+        ("Is the best more than luck?", _luck(found)),
+        (
+            "What did it cost?",
+            f"{len(found['trials']):,} trials and {spent['total_s'] / 60:,.1f} minutes of them in all, {spent['fit_s'] / 60:,.1f} of these "
+            f"fitting; {spent['pruned']:,} were pruned, which saved {spent['saved_windows']:,} windows, and {spent['failed']:,} failed.",
+        ),
+    ]
+    assert luck["trials"] >= len(found["trials"])
+    return answers
+
+
+def _luck(found: Found) -> str:
+    luck = found["luck"]
+    if luck["deflated"] is None:
+        return f"It cannot be told: {luck['undefined']}." if luck["undefined"] else "It cannot be told."
+    return (
+        f"Its Sharpe ratio on the search windows, {number(luck['sharpe'], '+.2f')}, is above the {luck['expected_best_sharpe']:+.2f} that the "
+        f"best of {luck['trials']:,} without skill would show with a probability of {luck['deflated']:.3f}; PBO {number(luck['pbo'], '.3f')}."
+    )
+
+
+def _facts(found: Found) -> list[Fact]:
+    parts = {name: found[name]["windows"] for name in ("search", "holdout")}
+    spans = {
+        name: f"{len(some):,}, tests {some[0]['test'][0][:10]} .. {some[-1]['test'][1][:10]}"
+        for name, some in parts.items()
+    }
+    real = all(market.startswith("real ") for market in found["markets"])
+    markets = listed([market.removeprefix("real ") for market in found["markets"]])
+    return [
+        ("Bars", f"REAL, {markets}" if real else f"SIMULATED, which say nothing about a market: {markets}"),
+        (
+            "Objective",
+            f"{found['objective'].replace('_', ' ')}, the mean over the search windows, {found['direction']}d by {found['sampler']}",
+        ),
+        ("Search windows", f"{spans['search']}: they rank and prune"),
+        ("Holdout windows", f"{spans['holdout']}: no trial saw a bar of them"),
+    ]
+
+
+def _measures(found: Found) -> Table:
+    luck, name = found["luck"], found["objective"].replace("_", " ")
+    best = next((one for one in found["trials"] if one["number"] == found["best"]), None)
+    gap = found["difference"]
+    return Table(
+        caption="The best trial beside the runner-up, and beside luck",
+        columns=["measure", "value", "what it says"],
+        rows=[
+            [
+                f"{name} of the best",
+                number(None if best is None else best["value"], "+.5f"),
+                "mean over the search windows",
+            ],
+            [
+                "less the runner-up's",
+                "n/a" if gap is None else estimate(gap, "+.5f"),
+                "95 % interval, paired by window",
+            ],
+            [
+                "by luck alone",
+                number(luck["expected_best_value"], "+.5f"),
+                f"the best of {luck['trials']:,} independent settings without skill; those of a search share their bars",
+            ],
+            [
+                "PBO",
+                number(luck["pbo"], ".3f"),
+                f"among the {luck['completed']:,} completed trials; 0.5 where choosing is worth nothing",
+            ],
+            [
+                "Sharpe ratio of the best",
+                number(luck["sharpe"], "+.2f"),
+                "annualised, net of costs, on the search windows",
+            ],
+            [
+                "Sharpe ratio by luck",
+                number(luck["expected_best_sharpe"], "+.2f"),
+                f"the best of {luck['trials']:,} without skill",
+            ],
+            [
+                "deflated Sharpe ratio",
+                number(luck["deflated"], ".3f"),
+                "the probability that the best's is truly above that",
+            ],
+        ],
+    )
+
+
+def _trials(found: Found) -> Table:
+    settings = list(dict.fromkeys(key for one in found["trials"] for key in one["params"]))
+    ranked = sorted(
+        found["trials"],
+        key=lambda one: (one["state"] != "complete", -(one["value"] if one["value"] is not None else -9.0)),
+    )
+    return Table(
+        caption=f"All {len(found['trials']):,} trials, the best first",
+        columns=["trial", "state", found["objective"].replace("_", " "), "windows", "Sharpe", "seconds", *settings],
+        rows=[
+            [
+                str(one["number"]),
+                one["state"],
+                number(one["value"], "+.5f"),
+                str(len(one["scores"])),
+                number(one["sharpe"], "+.2f"),
+                number(one["seconds"], ".1f"),
+                *(_text(one["params"].get(key, "")) for key in settings),
+            ]
+            for one in ranked
+        ],
+        folded=len(ranked) > UNFOLDED,
+    )
+
+
+def _failures(found: Found) -> Table | None:
+    """Why trials ended before their time."""
+    ended = [one for one in found["trials"] if one["reason"]]
+    if not ended:
+        return None
+    rows = [[str(one["number"]), one["state"], one["reason"]] for one in ended]
+    return Table(
+        caption="Trials that failed or were pruned, and why",
+        columns=["trial", "state", "why"],
+        rows=rows,
+        folded=len(rows) > UNFOLDED,
+    )
+
+
+def _text(value: Any) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
