@@ -97,7 +97,9 @@ def comparison(once: Callable[[str, Callable[[Path], object]], Path], study_of_f
 @pytest.fixture(scope="session")
 def found(once: Callable[[str, Callable[[Path], object]], Path], market: tuple[str, ...]) -> Path:
     """The folder of what a search of six trials found."""
-    return once("browsed-search", lambda folder: _made(folder, "train", "-m", *SIX, *market)) / "mlruns/search/six/summary"
+    return (
+        once("browsed-search", lambda folder: _made(folder, "train", "-m", *SIX, *market)) / "mlruns/search/six/summary"
+    )
 
 
 def _made(folder: Path, *words: str) -> None:
