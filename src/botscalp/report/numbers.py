@@ -8,6 +8,11 @@ def number(value: float | None, form: str) -> str:
     return "n/a" if value is None else format(value, form)
 
 
+def written(value: object) -> str:
+    """A setting's value; of a number with many digits the first four."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
 def interval(ends: Sequence[float] | None, form: str) -> str:
     """ "[0.5301, 0.5399]"; nothing where there is none."""
     return "" if ends is None else f"[{format(ends[0], form)}, {format(ends[1], form)}]"

@@ -13,7 +13,7 @@ from botscalp.report.figures.trial_history import trial_history
 from botscalp.report.figures.trial_importance import trial_importance
 from botscalp.report.figures.trial_slices import trial_slices
 from botscalp.report.figures.trial_windows import trial_windows
-from botscalp.report.numbers import estimate, number
+from botscalp.report.numbers import estimate, number, written
 from botscalp.report.outcomes import MEANING
 from botscalp.report.page import rendered
 from botscalp.report.tables import Table
@@ -177,7 +177,7 @@ def _trials(found: Found) -> Table:
                 str(len(one["scores"])),
                 number(one["sharpe"], "+.2f"),
                 number(one["seconds"], ".1f"),
-                *(_text(one["params"].get(key, "")) for key in settings),
+                *(written(one["params"].get(key, "")) for key in settings),
             ]
             for one in ranked
         ],
@@ -197,7 +197,3 @@ def _failures(found: Found) -> Table | None:
         rows=rows,
         folded=len(rows) > UNFOLDED,
     )
-
-
-def _text(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

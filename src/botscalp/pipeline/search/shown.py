@@ -14,7 +14,7 @@ from rich.text import Text
 from botscalp.pipeline.progress import lasting, say, watched
 from botscalp.pipeline.search.ended import EndedTrial, ranked
 from botscalp.pipeline.search.plan import Plan
-from botscalp.report.numbers import estimate, number
+from botscalp.report.numbers import estimate, number, written
 
 LATEST = 8
 """trials in the live table, besides the best"""
@@ -73,7 +73,7 @@ class SearchShown:
 
     def _cells(self, trial: EndedTrial) -> tuple[str, str, str, str]:
         """Its number, settings, value, and what became of it; the windows that it ran where it was pruned."""
-        settings = " ".join(f"{key}={_short(value)}" for key, value in trial.params.items())
+        settings = " ".join(f"{key}={written(value)}" for key, value in trial.params.items())
         state = trial.state
         if trial.state == "pruned":
             return str(trial.number), settings, f"~{number(trial.value, '+.5f')}", f"pruned after {len(trial.scores)}"
@@ -102,7 +102,7 @@ def tell(found: Mapping[str, Any]) -> None:
     for label, which in (("best", found["best"]), ("runner-up", found["runner_up"])):
         if which is not None:
             one = trials[which]
-            settings = " ".join(f"{key}={_short(value)}" for key, value in one["params"].items())
+            settings = " ".join(f"{key}={written(value)}" for key, value in one["params"].items())
             lines.append((label, f"trial {which}: {number(one['value'], '+.5f')}  {settings}"))
     if found["difference"] is not None:
         lines.append(("difference", f"{estimate(found['difference'], '+.5f')}, paired by window"))
@@ -142,7 +142,3 @@ def tell(found: Mapping[str, Any]) -> None:
     ]
     for label, text in lines:
         say(f"{label:<14} {text}".rstrip())
-
-
-def _short(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from botscalp.report.compared import short
 from botscalp.report.drawing import BLUE, GREEN, ORANGE, SURFACE, Picture, new_figure, style
-from botscalp.report.numbers import number
+from botscalp.report.numbers import number, written
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,7 +34,7 @@ def trial_slices(found: Mapping[str, Any]) -> Picture | None:
         for axes in grid[::COLUMNS]:
             axes.set_ylabel(found["objective"].replace("_", " "))
     best = next((one for one in valued if one["number"] == found["best"]), None)
-    chosen = "" if best is None else ", ".join(f"{key} = {_text(value)}" for key, value in best["params"].items())
+    chosen = "" if best is None else ", ".join(f"{key} = {written(value)}" for key, value in best["params"].items())
     return Picture(
         name="slices",
         title="Where do the good settings lie?",
@@ -44,7 +44,7 @@ def trial_slices(found: Mapping[str, Any]) -> Picture | None:
         figure=figure,
         table=pd.DataFrame(
             {"trial": [str(one["number"]) for one in valued]}
-            | {setting: [_text(one["params"].get(setting, "")) for one in valued] for setting in settings}
+            | {setting: [written(one["params"].get(setting, "")) for one in valued] for setting in settings}
             | {found["objective"].replace("_", " "): [number(one["value"], "+.5f") for one in valued]}
         ),
     )
@@ -54,8 +54,8 @@ def _draw(axes: "Axes", setting: str, valued: Sequence[Mapping[str, Any]], best:
     some = [one for one in valued if setting in one["params"]]
     given = [one["params"][setting] for one in some]
     numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in given)
-    names = [] if numeric else list(dict.fromkeys(map(_text, given)))
-    places = given if numeric else [names.index(_text(value)) for value in given]
+    names = [] if numeric else list(dict.fromkeys(map(written, given)))
+    places = given if numeric else [names.index(written(value)) for value in given]
     for one, place in zip(some, places, strict=True):
         edge, filling = (BLUE, BLUE) if one["state"] == "complete" else (ORANGE, SURFACE)
         if one["number"] == best:
@@ -68,7 +68,3 @@ def _draw(axes: "Axes", setting: str, valued: Sequence[Mapping[str, Any]], best:
         axes.set_xticks(range(len(names)), [short(name, 12) for name in names])
         axes.set_xlim(-0.5, len(names) - 0.5)
     axes.set_title(short(setting, 26))
-
-
-def _text(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
