@@ -75,7 +75,7 @@ def written(folder: Path, found: dict[str, Any]) -> Document:
     return document((folder / FILE).read_text())
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(made=trials(), holdout=st.booleans(), told=st.booleans())
 def test_whatever_was_found_is_told(
     made: list[dict[str, Any]], holdout: bool, told: bool, tmp_path_factory: pytest.TempPathFactory

@@ -15,7 +15,7 @@ def planned(*words: str) -> Plan:
     return Plan.of(composed_plainly(*words), objective="auc", base={"seed": "0"})
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(windows=st.integers(4, 12), horizon=st.integers(1, 12))
 def test_the_last_third_is_kept_apart(windows: int, horizon: int) -> None:
     plan = planned("wfo=weekly", f"wfo.windows={windows}", f"label.horizon={horizon}")
