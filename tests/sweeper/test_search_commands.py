@@ -118,7 +118,21 @@ def test_a_search_without_hope_stops(tmp_path: Path) -> None:
 def test_a_mistake_is_the_commands_not_the_trials(tmp_path: Path) -> None:
     done = search(tmp_path, "z=interval(0,1)")
     assert done.returncode != 0 and "z" in done.stderr
-    assert not any(one.state.is_finished() for one in trials(tmp_path))
+    assert trials(tmp_path) == []
+    assert search(tmp_path, trials=1).returncode == 0, (
+        "what was mistyped leaves nothing that the next command would meet"
+    )
+    assert [one.state for one in trials(tmp_path)] == [TrialState.COMPLETE]
+
+
+def test_a_combination_that_cannot_be_takes_none_with_it(tmp_path: Path) -> None:
+    command = [word for word in words("hydra.sweeper.sampler=grid", "y=0,oops,1,2") if word not in SPACES]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    found = trials(tmp_path)
+    assert [one.state.name for one in found] == ["COMPLETE", "FAIL", "COMPLETE", "COMPLETE"]
+    assert [one.user_attrs["attempts"] for one in found] == [1, 1, 1, 1]
+    assert found[1].user_attrs["reason"].startswith("ConfigCompositionException: Error merging override y=oops")
 
 
 @pytest.mark.slow
@@ -171,3 +185,22 @@ def test_words_of_a_trial_outlive_its_process(tmp_path: Path) -> None:
     (only,) = trials(tmp_path)
     assert only.state is TrialState.COMPLETE and only.user_attrs["attempts"] == 2
     assert json.dumps(only.user_attrs["words"]) == json.dumps([w.replace("job_s=30", "job_s=0") for w in before])
+
+
+@pytest.mark.slow
+def test_interruptions_are_no_fault_of_a_trial(tmp_path: Path) -> None:
+    """Four times Ctrl-C in the same one, and it still is run to its end."""
+    for _ in range(4):
+        process = subprocess.Popen(
+            words("job_s=60"), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        begun = tmp_path / "jobs" / "0" / ".hydra"
+        deadline = time.monotonic() + 60
+        while not (begun.is_dir() and trials(tmp_path)[0].user_attrs["owner"]):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+    (only,) = trials(tmp_path)
+    assert (only.state, only.user_attrs["attempts"], only.user_attrs["owner"]) == (TrialState.RUNNING, 0, None)

@@ -1,5 +1,6 @@
 """Hydra's sweeps as spaces: what is drawn lies in them, and is read back as it was drawn."""
 
+import optuna
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import given
@@ -47,6 +48,29 @@ def test_a_choice_is_typed_again_as_it_was_typed(texts: list[str]) -> None:
     assert one.values is not None
     again = [PARSER.parse_override(one.word(value)).value() for value in one.values]
     assert again == [PARSER.parse_override(f"a={text}").value() for text in texts]
+
+
+@given(
+    low=st.integers(1, 50),
+    span=st.integers(1, 50),
+    seed=st.integers(0, 2**31),
+    form=st.sampled_from(["interval({},{})", "tag(log,interval({},{}))", "int(interval({},{}))", "range({},{})"]),
+)
+def test_what_is_suggested_lies_in_its_space_and_is_read_back(low: int, span: int, seed: int, form: str) -> None:
+    one = space(f"a={form.format(low, low + span)}")
+    aside = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+    value = aside.ask({one.name: one.distribution}).params[one.name]
+    assert low <= value <= low + span
+    read = PARSER.parse_override(one.word(value)).value()
+    assert read == value and type(read) is type(value)
+
+
+@pytest.mark.parametrize("word", ["a=choice(1,true)", "a=0,false", "a=1,1.0"])
+def test_values_that_python_takes_for_equal_are_two(word: str) -> None:
+    typed = [str(value) for value in PARSER.parse_override(word).sweep_iterator()]
+    one = space(word)
+    assert [str(PARSER.parse_override(one.word(point["a"])).value()) for point in combinations([one])] == typed
+    assert isinstance(one.distribution, CategoricalDistribution) and len(set(one.distribution.choices)) == 2
 
 
 def test_a_grid_turns_the_last_key_fastest() -> None:

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ._referee import Number, Outcome, PlainReferee, Plan, Referee, Shown, Trial
-from ._spaces import Space, space_of
+from ._spaces import Space, name_of, space_of
 from ._study import Asked, Study
 
 if TYPE_CHECKING:
@@ -44,6 +44,7 @@ def sweep(sweeper: "SearchSweeper", arguments: list[str]) -> list[Sequence[JobRe
     OmegaConf.save(config, folder / "multirun.yaml")
     overrides = _overrides(sweeper, arguments)
     spaces = [space_of(one) for one in overrides if one.is_sweep_override()]
+    _check(spaces, sweeper.sampler)
     referee = _referee(sweeper)
     plan = referee.plan(config, [space.name for space in spaces])
     with Study.opened(
@@ -56,10 +57,12 @@ def sweep(sweeper: "SearchSweeper", arguments: list[str]) -> list[Sequence[JobRe
         n_trials=sweeper.n_trials,
         folder=folder,
     ) as study:
-        plan = study.keep(plan)
         search = _Search(sweeper, study, referee, plan, overrides, spaces)
+        if not study.trials():
+            search.check_words()
+        study.keep(plan)
         ended = [trial for trial in study.trials() if trial.state != "running"]
-        with referee.showing(plan, ended, study.n_trials) as shown:
+        with referee.showing(plan, ended, study.total) as shown:
             returns = search.run(shown)
         with study.concluding():
             referee.conclude(plan, study.trials(), study.importance(), search.run_one)
@@ -83,13 +86,19 @@ class _Search:
         self.study, self.referee, self.plan = study, referee, plan
         self.overrides, self.spaces = overrides, {space.key: space for space in spaces}
 
+    def check_words(self) -> None:
+        """Compose a job like the first trial's: what is mistyped is raised before the study keeps anything."""
+        self._compose(self._words(0, self.study.example(), []))
+
     def run(self, shown: Shown) -> list[Sequence[JobReturn]]:
         """Launch batch after batch, until every trial has ended, whoever runs it."""
         returns: list[Sequence[JobReturn]] = []
         batch = self._batch()
         waits = False
         while True:
-            asked = self.study.ask(batch, self._words)
+            asked, given_up = self.study.ask(batch, self._words)
+            for trial in given_up:
+                shown.ended(trial)
             if not asked and not self.study.others_run:
                 return returns
             if not asked:
@@ -99,7 +108,7 @@ class _Search:
                 time.sleep(POLL_S)
                 continue
             shown.begun([one.number for one in asked])
-            for group in _consecutive(asked):
+            for group in _consecutive([one for one in asked if self._composes(one, shown)]):
                 returns += self._launched(group, shown)
             self._check_hope()
 
@@ -110,24 +119,17 @@ class _Search:
 
     def _launched(self, group: Sequence[Asked], shown: Shown) -> list[Sequence[JobReturn]]:
         """The returns of consecutive trials; none where their launch failed, and they are asked for again."""
-        if group[0].number == 0:
-            self._compose(group[0])  # the first trial's mistakes are the command's
         try:
             returns = self.launcher.launch([list(one.words) for one in group], initial_job_idx=group[0].number)
-        except (HydraException, OmegaConfBaseException):
-            for one in group:
-                try:
-                    self._compose(one)
-                except (HydraException, OmegaConfBaseException) as error:
-                    shown.ended(self.study.tell(one.number, _failed(error)))
-            self.study.lose([one.number for one in group])
-            return []
         except Exception as error:
             log.warning(
                 "the launch of trial %s failed: %s", ", ".join(str(one.number) for one in group), _reason(error)
             )
-            self.study.lose([one.number for one in group])
+            self.study.lose([one.number for one in group], blamed=True)
             return []
+        except BaseException:  # somebody interrupts
+            self.study.lose([one.number for one in group], blamed=False)
+            raise
         for one, returned in zip(group, returns, strict=True):
             shown.ended(self.study.tell(one.number, self._outcome(returned)))
         return [returns]
@@ -148,9 +150,18 @@ class _Search:
                 words.append(space.word(params[space.name]))
         return [*words, *self.referee.words(self.plan, number, ended)]
 
-    def _compose(self, one: Asked) -> None:
+    def _composes(self, one: Asked, shown: Shown) -> bool:
+        """Whether there is such a job; a launch would raise for one that is none, and lose what ran beside it."""
+        try:
+            self._compose(one.words)
+        except (HydraException, OmegaConfBaseException) as error:
+            shown.ended(self.study.tell(one.number, _failed(error)))
+            return False
+        return True
+
+    def _compose(self, words: Sequence[str]) -> None:
         assert self.sweeper.hydra_context is not None and self.sweeper.config is not None
-        self.sweeper.hydra_context.config_loader.load_sweep_config(self.sweeper.config, list(one.words))
+        self.sweeper.hydra_context.config_loader.load_sweep_config(self.sweeper.config, list(words))
 
     def _batch(self) -> int:
         """Trials asked for at a time."""
@@ -158,7 +169,7 @@ class _Search:
         if self.sweeper.max_batch_size is not None:
             return self.sweeper.max_batch_size
         if self.sweeper.sampler == "grid":
-            return self.study.n_trials
+            return self.study.total
         at_once = self.sweeper.config.hydra.launcher.get("n_jobs") or 1
         return int(at_once) if at_once > 0 else os.cpu_count() or 1
 
@@ -181,12 +192,30 @@ def _referee(sweeper: "SearchSweeper") -> Referee:
 
 
 def _overrides(sweeper: "SearchSweeper", arguments: Sequence[str]) -> list[Override]:
-    """What was configured and typed; of a key that occurs twice the last, in the place of the first."""
+    """What was configured, except for keys that are typed, and what was typed; of a word for the same key the last."""
     assert sweeper.hydra_context is not None
     parser = OverridesParser.create(config_loader=sweeper.hydra_context.config_loader)
-    configured = [f"{key}={value}" for key, value in sweeper.params.items()]
-    last = {one.key_or_group: one for one in parser.parse_overrides([*configured, *arguments])}
+    typed = parser.parse_overrides(list(arguments))
+    configured = parser.parse_overrides([f"{key}={value}" for key, value in sweeper.params.items()])
+    names = {name_of(one) for one in typed}
+    last = {one.get_key_element(): one for one in [one for one in configured if name_of(one) not in names] + typed}
     return list(last.values())
+
+
+def _check(spaces: Sequence[Space], sampler: str) -> None:
+    """Raise for what cannot be searched.
+
+    Raises:
+        ValueError: Hydra's own settings are searched, or nothing is.
+    """
+    for space in spaces:
+        if space.name.startswith(("hydra.", "hydra/")):
+            raise ValueError(f"{space.key}: Hydra's own settings cannot be searched\n  remedy: give it one value")
+    if not spaces and sampler != "grid":
+        raise ValueError(
+            "hydra.sweeper.params=null: no key is searched, all trials would be the same\n"
+            "  remedy: type a space, e.g. KEY=choice(1,2) or 'KEY=interval(0,1)'"
+        )
 
 
 def _consecutive(asked: Sequence[Asked]) -> Iterator[list[Asked]]:
@@ -207,4 +236,4 @@ def _failed(error: Any) -> Number:
 def _reason(error: Any) -> str:
     """A line; the type of an error that is no user's."""
     first = str(error).partition("\n")[0]
-    return first if isinstance(error, ValueError) else f"{type(error).__name__}: {first}"
+    return first if isinstance(error, ValueError) and first else f"{type(error).__name__}: {first}".removesuffix(": ")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
+from numbers import Real
 from typing import Any, Literal, Protocol
 
 from hydra.core.utils import JobReturn
@@ -121,7 +122,7 @@ class PlainReferee:
         return []
 
     def outcome(self, returned: Any) -> Outcome:
-        number = isinstance(returned, int | float) and math.isfinite(returned)
+        number = isinstance(returned, Real) and math.isfinite(returned)
         if number or not self.needs_value:
             return Number(state="complete", value=float(returned) if number else None)
         return Number(state="failed", value=None, reason=f"it returned {returned!r}, which is no number to optimise")

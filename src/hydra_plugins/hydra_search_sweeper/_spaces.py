@@ -32,9 +32,7 @@ def space_of(override: Override) -> Space:
     Raises:
         ValueError: one that no sampler can draw from.
     """
-    name, sweep = override.key_or_group, override.value()
-    if override.package is not None:
-        name = f"{name}@{override.package}"
+    name, sweep = name_of(override), override.value()
     if isinstance(sweep, IntervalSweep):
         return Space(name=name, key=override.get_key_element(), distribution=_interval(override, sweep), values=None)
     values, texts = _listed(override)
@@ -49,6 +47,11 @@ def space_of(override: Override) -> Space:
         distribution=distribution,
         values=dict(zip(values, texts, strict=True)),
     )
+
+
+def name_of(override: Override) -> str:
+    """The key, with the place of a group that is chosen for another one, and without + or ~."""
+    return override.key_or_group if override.package is None else f"{override.key_or_group}@{override.package}"
 
 
 def _interval(override: Override, sweep: IntervalSweep) -> BaseDistribution:
@@ -70,7 +73,10 @@ def _listed(override: Override) -> tuple[list[Any], list[str]]:
         return numbers, [str(number) for number in numbers]
     plain: list[Any] = list(sweep.list) if isinstance(sweep, ChoiceSweep) else list(override.sweep_iterator())
     texts = {Transformer.str(value): Transformer.encode(value) for value in plain}
-    return list(texts.values()), list(texts)
+    values = list(texts.values())
+    if len(set(values)) < len(values):  # 1, 1.0 and true are equal here, but not to who typed them
+        values = list(texts)
+    return values, list(texts)
 
 
 def combinations(spaces: Sequence[Space]) -> Iterator[dict[str, Any]]:

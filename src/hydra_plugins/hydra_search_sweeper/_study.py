@@ -8,17 +8,18 @@ trial over: the same number, the same overrides, the same folder.
 import logging
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import optuna
-from filelock import FileLock, Timeout
+from optuna.distributions import check_distribution_compatibility
 from optuna.storages import BaseStorage, InMemoryStorage, RDBStorage
 from optuna.trial import FrozenTrial, TrialState
 
+from ._locks import alone, forget_the_gone, held, released
 from ._referee import Outcome, Plan, Trial
 from ._spaces import Space, combinations
 
@@ -87,56 +88,94 @@ class Study:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         grid = list(combinations(spaces)) if sampler == "grid" else []
         owner = uuid.uuid4().hex
-        with _held(storage, owner):
-            with _alone(storage, "lock"):
-                _forget_the_gone(storage)
-                study = optuna.create_study(
+        with held(storage, owner):
+            with alone(storage, "lock"):
+                forget_the_gone(storage)
+                found = optuna.create_study(
                     storage=_backend(storage), study_name=name, direction=direction, load_if_exists=True
                 )
-            yield cls(
-                study=study,
+            study = cls(
+                study=found,
                 spaces=spaces,
                 sampler=sampler,
                 seed=seed,
                 grid=grid,
-                n_trials=len(grid) if sampler == "grid" else n_trials,
+                n_trials=n_trials,
                 owner=owner,
                 storage=storage,
                 folder=folder,
             )
+            study.check_spaces()
+            yield study
 
-    def keep(self, plan: Plan) -> Plan:
+    def keep(self, plan: Plan) -> None:
         """Keep the plan of the study's first command.
 
         Raises:
             ValueError: it was begun with another one.
         """
-        with _alone(self.storage, "lock"):
+        with alone(self.storage, "lock"):
             kept = self.study.user_attrs.get("plan")
             if kept is None:
                 self.study.set_user_attr("plan", plan)
-                return plan
+                return
         for key, before, now in _differences(kept, plan):
             raise ValueError(
                 f"{key}={now}: the study {self.study.study_name} was begun with {before}, and its trials would not be comparable\n"
                 "  remedy: give this search another study=NAME"
             )
-        return plan
 
-    def ask(self, count: int, words: Words) -> list[Asked]:
+    def check_spaces(self) -> None:
+        """See that new trials may stand beside those that there are.
+
+        Raises:
+            ValueError: a key has another kind of space than in the study's trials, or other choices.
+        """
+        for space in self.spaces:
+            for before in {frozen.distributions.get(space.name) for frozen in self._frozen(*STATES)} - {None}:
+                assert before is not None
+                try:
+                    check_distribution_compatibility(before, space.distribution)
+                except ValueError:
+                    raise ValueError(
+                        f"{space.name}: the study {self.study.study_name} was begun with {before}, and {space.distribution} "
+                        "does not fit in\n  remedy: give this search another study=NAME; only ranges and intervals may grow"
+                    ) from None
+
+    @property
+    def total(self) -> int:
+        """Trials of the study, those to come included."""
+        begun = len(self._frozen(*STATES))
+        return begun + len(self._missing()) if self.sampler == "grid" else max(begun, self.n_trials)
+
+    def example(self) -> Mapping[str, Any]:
+        """Parameters as a trial may have them."""
+        return self.grid[0] if self.grid else self._suggested(0, together=False)
+
+    def ask(self, count: int, words: Words) -> tuple[list[Asked], list[Trial]]:
         """So many trials at most: those whose process is gone first, then new ones, with consecutive numbers.
 
         Args:
             words: all overrides of a trial.
+
+        Returns:
+            the trials, and those that took too many processes with them, which have failed.
         """
-        with _alone(self.storage, "lock"):
-            asked = [
-                one for frozen in self._frozen(TrialState.RUNNING) if (one := self._taken_over(frozen)) is not None
-            ]
+        asked, given_up = [], []
+        with alone(self.storage, "lock"):
+            for frozen in self._gone():
+                if frozen.user_attrs["attempts"] < ATTEMPTS:
+                    asked.append(self._taken_over(frozen))
+                else:
+                    given_up.append(self._given_up(frozen))
             ended = [trial for trial in self.trials() if trial.state != "running"]
-            while len(asked) < count and len(self._frozen(*STATES)) < self.n_trials:
-                asked.append(self._new(count > 1, words, ended))
-        return asked
+            begun, missing = len(self._frozen(*STATES)), self._missing()
+            left = len(missing) if self.sampler == "grid" else self.n_trials - begun
+            for new in range(min(count - len(asked), left)):
+                number = begun + new
+                params = missing[new] if self.sampler == "grid" else self._suggested(number, count > 1)
+                asked.append(self._new(number, params, words(number, params, ended)))
+        return asked, given_up
 
     def tell(self, number: int, outcome: Outcome) -> Trial:
         """What the trial came to."""
@@ -146,18 +185,21 @@ class Study:
         trial.set_user_attr("facts", dict(outcome.facts))
         trial.set_user_attr("value", outcome.value)
         for step, value in outcome.steps.items():
-            trial.report(value, step)
+            if step not in frozen.intermediate_values:  # of a command that was killed while it told
+                trial.report(value, step)
         if outcome.state == "complete":
             self.study.tell(number, 0.0 if outcome.value is None else outcome.value)
         else:
             self.study.tell(number, state=TrialState.PRUNED if outcome.state == "pruned" else TrialState.FAIL)
         return self._trial(self._frozen(*STATES)[number])
 
-    def lose(self, numbers: Sequence[int]) -> None:
-        """Leave trials, whose processes died, to whoever asks next."""
+    def lose(self, numbers: Sequence[int], *, blamed: bool) -> None:
+        """Leave trials, whose processes died or were interrupted, to whoever asks next; those that are blamed have an attempt less."""
         for frozen in self._frozen(TrialState.RUNNING):
             if frozen.number in numbers:
-                self._running(frozen).set_user_attr("owner", None)
+                trial = self._running(frozen)
+                trial.set_user_attr("attempts", frozen.user_attrs["attempts"] - (not blamed))
+                trial.set_user_attr("owner", None)
 
     def trials(self) -> list[Trial]:
         """All trials that were begun, by their numbers."""
@@ -170,7 +212,7 @@ class Study:
 
     def concluding(self) -> AbstractContextManager[Any]:
         """Held while this command concludes; others wait."""
-        return _alone(self.storage, "conclusion.lock")
+        return alone(self.storage, "conclusion.lock")
 
     def importance(self) -> dict[str, float] | None:
         """Which share of the values' variance each parameter explains; None where nothing can be said."""
@@ -183,7 +225,7 @@ class Study:
                 name: float(share)
                 for name, share in optuna.importance.get_param_importances(self.study, evaluator=evaluator).items()
             }
-        except (ValueError, RuntimeError) as error:  # values that never differ, a single parameter that never does
+        except Exception as error:  # values or parameters that never differ; nor is anything else worth a search's end
             log.info("no importance of parameters: %s", error)
             return None
 
@@ -193,34 +235,44 @@ class Study:
     def _running(self, frozen: FrozenTrial) -> optuna.Trial:
         return optuna.Trial(self.study, frozen._trial_id)
 
-    def _taken_over(self, frozen: FrozenTrial) -> Asked | None:
-        """The trial, if nobody runs it; None where somebody does, or where it took too many processes with it."""
-        known = frozen.user_attrs
-        if known["owner"] is not None and (known["owner"] == self.owner or not _released(self.storage, known["owner"])):
-            return None
-        trial, attempts = self._running(frozen), known["attempts"] + 1
-        if attempts > ATTEMPTS:
-            trial.set_user_attr("reason", f"its process ended {ATTEMPTS} times")
-            self.study.tell(frozen.number, state=TrialState.FAIL)
-            return None
+    def _gone(self) -> list[FrozenTrial]:
+        """Trials that run, but whose command is gone or has lost them."""
+        running = self._frozen(TrialState.RUNNING)
+        owners = {frozen.user_attrs["owner"] for frozen in running} - {None, self.owner}
+        gone = {owner for owner in owners if released(self.storage, owner)} | {None}
+        return [frozen for frozen in running if frozen.user_attrs["owner"] in gone]
+
+    def _taken_over(self, frozen: FrozenTrial) -> Asked:
+        trial, attempts = self._running(frozen), frozen.user_attrs["attempts"] + 1
         trial.set_user_attr("attempts", attempts)
         trial.set_user_attr("owner", self.owner)
-        return Asked(number=frozen.number, words=tuple(known["words"]), attempts=attempts)
+        return Asked(number=frozen.number, words=tuple(frozen.user_attrs["words"]), attempts=attempts)
 
-    def _new(self, together: bool, words: Words, ended: Sequence[Trial]) -> Asked:
+    def _given_up(self, frozen: FrozenTrial) -> Trial:
+        self._running(frozen).set_user_attr("reason", f"its process ended {ATTEMPTS} times")
+        self.study.tell(frozen.number, state=TrialState.FAIL)
+        return self._trial(self._frozen(*STATES)[frozen.number])
+
+    def _missing(self) -> list[Mapping[str, Any]]:
+        """Combinations of the grid without a trial, in order: those of an earlier command need not be the first of this one."""
+        begun = {self._point(frozen.params) for frozen in self._frozen(*STATES)}
+        return [params for params in self.grid if self._point(params) not in begun]
+
+    def _point(self, params: Mapping[str, Any]) -> tuple[str, ...]:
+        """The words that set them, which are equal where the settings are."""
+        return tuple(space.word(params[space.name]) if space.name in params else "" for space in self.spaces)
+
+    def _new(self, number: int, params: Mapping[str, Any], words: Sequence[str]) -> Asked:
         """A trial that nobody has asked for; it is in the storage whole, or not at all."""
-        number = len(self._frozen(*STATES))
-        params = self.grid[number] if self.grid else self._suggested(number, together)
-        told = words(number, params, ended)
         self.study.add_trial(
             optuna.create_trial(
                 state=TrialState.RUNNING,
                 params=dict(params),
                 distributions={space.name: space.distribution for space in self.spaces},
-                user_attrs={"owner": self.owner, "attempts": 1, "words": told},
+                user_attrs={"owner": self.owner, "attempts": 1, "words": list(words)},
             )
         )
-        return Asked(number=number, words=tuple(told), attempts=1)
+        return Asked(number=number, words=tuple(words), attempts=1)
 
     def _suggested(self, number: int, together: bool) -> Mapping[str, Any]:
         """What the sampler would try next: one made for this trial alone, so that a killed search suggests what it would have."""
@@ -254,53 +306,6 @@ def _backend(storage: Path | None) -> BaseStorage:
     if storage is None:
         return InMemoryStorage()
     return RDBStorage(f"sqlite:///{storage.resolve()}", engine_kwargs={"connect_args": {"timeout": WAIT_S}})
-
-
-def _alone(storage: Path | None, name: str) -> AbstractContextManager[Any]:
-    if storage is None:
-        return nullcontext()
-    storage.parent.mkdir(parents=True, exist_ok=True)
-    return FileLock(f"{storage}.{name}")
-
-
-def _owner_lock(storage: Path, owner: str) -> Path:
-    return storage.with_name(f"{storage.name}.owners") / owner
-
-
-@contextmanager
-def _held(storage: Path | None, owner: str) -> Iterator[None]:
-    """Show that this command lives."""
-    if storage is None:
-        yield
-        return
-    path = _owner_lock(storage, owner)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path):
-        yield
-    path.unlink(missing_ok=True)
-
-
-def _released(storage: Path | None, owner: str) -> bool:
-    """Whether the command is gone."""
-    if storage is None:
-        return False
-    path = _owner_lock(storage, owner)
-    if not path.exists():
-        return True
-    try:
-        with FileLock(path, timeout=0):
-            pass
-    except Timeout:
-        return False
-    path.unlink(missing_ok=True)
-    return True
-
-
-def _forget_the_gone(storage: Path | None) -> None:
-    """Remove the locks of commands that were killed."""
-    if storage is not None:
-        for path in _owner_lock(storage, "").iterdir():
-            _released(storage, path.name)
 
 
 def _differences(before: Any, now: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
