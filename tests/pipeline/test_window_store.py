@@ -200,6 +200,7 @@ OUTSIDE_THE_KEY = {
     "botscalp.times": "text to times; the times are in the key",
     "botscalp.data": "makes bars; the digest of the bars is in the key",
     "botscalp.data.bars": "the same",
+    "botscalp.data.grid": "where bars open; the same",
     "botscalp.pipeline": "empty",
 }
 
