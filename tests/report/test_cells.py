@@ -5,10 +5,12 @@ from typing import Any
 import numpy as np
 import pytest
 from matplotlib import colormaps
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import to_rgb
 from pictures import clipped, overlapping
 
 from botscalp.report.drawing import DIVERGING
-from botscalp.report.figures.cells import LIGHT_TEXT, Cells, heat_map
+from botscalp.report.figures.cells import LIGHT_TEXT, Cells, _ink_on, heat_map
 
 
 def test_colours_are_centred_at_zero_and_text_is_read_on_them() -> None:
@@ -59,3 +61,12 @@ def test_numbers_stay_in_their_cells_or_give_way_to_a_scale(shape: tuple[int, in
         box, corners = text.get_window_extent(), axes.transData.transform([(x - 0.5, y - 0.5), (x + 0.5, y + 0.5)])
         assert corners[0, 0] <= box.x0 and box.x1 <= corners[1, 0] and text.get_fontsize() >= 6
         assert corners[:, 1].min() <= box.y0 and box.y1 <= corners[:, 1].max()
+
+
+def test_a_number_is_legible_on_every_tone() -> None:
+    """At least 4.5 to 1, by WCAG's formula; a middle tone leaves the least."""
+    tones = ScalarMappable(cmap=DIVERGING)
+    tones.set_clim(0.0, 1.0)
+    for value in np.linspace(0.0, 1.0, 2_001):
+        ground, ink = _luminance(tones.to_rgba(value)[:3]), _luminance(to_rgb(_ink_on(tones, value)))  # type: ignore[arg-type]
+        assert (max(ground, ink) + 0.05) / (min(ground, ink) + 0.05) >= 4.5, value

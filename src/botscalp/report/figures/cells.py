@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.patches import Rectangle
 
-DARK_TEXT, LIGHT_TEXT = "#0b0e11", "#fdfdfd"
+DARK_TEXT, LIGHT_TEXT = "#010101", "#fefefe"
 """on cells: these keep their colours on a dark page, so neither is of the palette"""
 MINUS = "\N{MINUS SIGN}"
 _TEXT_PT = (8.0, 7.5, 7.0, 6.5, 6.0)
