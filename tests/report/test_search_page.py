@@ -2,6 +2,7 @@
 
 import json
 import re
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -139,6 +140,78 @@ def test_one_file_that_fetches_nothing(many: dict[str, Any], tmp_path: Path) -> 
         assert not {"src", "srcset", "data"} & element.attributes.keys(), element
         for key, value in element.attributes.items():
             assert "://" not in value or key.startswith("xmlns"), element
+
+
+def test_the_windows_of_a_year_of_weeks_are_named_apart(many: dict[str, Any]) -> None:
+    weeks = [(datetime(2024, 1, 1, tzinfo=UTC) + timedelta(weeks=week)).isoformat() for week in range(55)]
+    windows = [{"test": [*ends]} for ends in pairwise(weeks)]
+    own = [one | {"scores": [*one["scores"]] * 6} for one in many["trials"]]
+    found = many | {"trials": own, "search": {"windows": windows[:36]}, "holdout": {"windows": windows[36:]}}
+    with quiet_libraries():
+        picture = trial_windows(found)
+        assert picture is not None and not clipped(picture.figure) and not overlapping(picture.figure)
+
+
+@pytest.mark.parametrize("runner_up", [True, False])
+def test_the_best_has_one_colour_on_both_sides(many: dict[str, Any], runner_up: bool) -> None:
+    found = many if runner_up else many | {"runner_up": None, "difference": None}
+    with quiet_libraries():
+        picture = trial_windows(found)
+    assert picture is not None
+    best, *_, unseen = picture.figure.axes[0].lines
+    assert best.get_color() == unseen.get_color()
+
+
+def test_numbers_of_a_choice_stand_side_by_side_and_an_interval_keeps_its_axis(many: dict[str, Any]) -> None:
+    chosen = [5, 3, 10, 200]
+    kinds = ["gru", "lstm", "tcn", "transformer", "patchtst", "logistic", "boosted", "ensemble"]
+    own = [
+        one
+        | {
+            "params": {
+                "label.horizon": chosen[one["number"] % 4],
+                "trainer.lr": one["params"]["trainer.lr"],
+                "model": kinds[one["number"] % 8],
+                "model.norm": [True, 1, None][one["number"] % 3],
+            }
+        }
+        for one in many["trials"]
+    ]
+    with quiet_libraries():
+        picture = trial_slices(many | {"trials": own})
+        assert picture is not None and not clipped(picture.figure) and not overlapping(picture.figure)
+    horizon, rate, _, norm, *_ = picture.figure.axes
+    assert [text.get_text() for text in horizon.get_xticklabels()] == ["3", "5", "10", "200"]
+    assert horizon.get_xscale() == "linear" and rate.get_xscale() == "log"
+    assert {text.get_text() for text in norm.get_xticklabels()} == {"True", "1", "None"}
+
+
+def test_failures_are_in_sight_however_many_were_pruned(many: dict[str, Any], tmp_path: Path) -> None:
+    pruned = [one | {"state": "pruned", "reason": f"-0.003 beside trial {one['number']}"} for one in many["trials"]]
+    failed = many["trials"][7] | {"reason": "OutOfMemoryError: CUDA out of memory"}
+    found = found_of([failed if one["number"] == 7 else one for one in pruned])
+    with quiet_libraries():
+        write_search_page(tmp_path, found)
+    html = (tmp_path / FILE).read_text()
+    in_sight = document(re.sub(r"<details.*?</details>", "", html, flags=re.DOTALL)).text
+    assert failed["reason"] in in_sight and pruned[0]["reason"] not in in_sight
+
+
+def test_a_reason_that_begins_with_a_figure_is_read_as_a_sentence(many: dict[str, Any], tmp_path: Path) -> None:
+    reason = "-0.00064 beside trial 0 on the same 4 windows: probability 0.033 if it were as good"
+    found = many | {"trials": [one | {"reason": reason if one["state"] == "pruned" else ""} for one in many["trials"]]}
+    with quiet_libraries():
+        write_search_page(tmp_path, found)
+    assert f'<td class="prose">{reason}</td>' in (tmp_path / FILE).read_text()
+
+
+def test_luck_is_an_expectation_and_a_probability_no_ceiling_and_no_claim(many: dict[str, Any], tmp_path: Path) -> None:
+    with quiet_libraries():
+        picture, page = trial_history(many), written(tmp_path, many)
+    assert picture is not None and "at most" not in picture.reading
+    assert (
+        "With a probability of 0.010: that its Sharpe ratio, -3.00 on the search windows, is truly above" in page.text
+    )
 
 
 def test_the_best_so_far_never_falls(many: dict[str, Any]) -> None:

@@ -1,12 +1,13 @@
 """search.html: what a search found, how much of it is luck, and every trial with what became of it."""
 
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from botscalp.report.compare_tables import UNFOLDED, Fact
+from botscalp.report.compare_tables import UNFOLDED, Fact, duration
 from botscalp.report.compared import listed
 from botscalp.report.drawing import Picture, write_png
 from botscalp.report.figures.trial_history import trial_history
@@ -48,7 +49,8 @@ def _page(folder: Path, found: Found, pictures: Mapping[str, Picture]) -> str:
         too_few=found["luck"]["undefined"],
         report=report,
         trials=_trials(found),
-        failures=_failures(found),
+        failed=_ended(found, "failed", "Trials that failed"),
+        pruned=_ended(found, "pruned", "Trials that were pruned", folded_above=UNFOLDED),
     )
 
 
@@ -61,7 +63,7 @@ def _headline(found: Found) -> str:
 
 def _answers(found: Found) -> list[tuple[str, str]]:
     """Questions and answers, what was found first."""
-    luck, spent, unseen = found["luck"], found["time"], found["holdout_run"]
+    spent, unseen = found["time"], found["holdout_run"]
     answers = [("What was found?", found["conclusion"])]
     if unseen is not None:
         answers.append(
@@ -76,11 +78,11 @@ def _answers(found: Found) -> list[tuple[str, str]]:
         ("Is the best more than luck?", _luck(found)),
         (
             "What did it cost?",
-            f"{len(found['trials']):,} trials and {spent['total_s'] / 60:,.1f} minutes of them in all, {spent['fit_s'] / 60:,.1f} of these "
-            f"fitting; {spent['pruned']:,} were pruned, which saved {spent['saved_windows']:,} windows, and {spent['failed']:,} failed.",
+            f"{len(found['trials']):,} trials took {duration(spent['total_s'])}, and their windows {duration(spent['fit_s'])} to fit, "
+            f"those counted that an earlier run had fitted; {spent['pruned']:,} were pruned, which saved "
+            f"{spent['saved_windows']:,} windows, and {spent['failed']:,} failed.",
         ),
     ]
-    assert luck["trials"] >= len(found["trials"])
     return answers
 
 
@@ -89,8 +91,9 @@ def _luck(found: Found) -> str:
     if luck["deflated"] is None:
         return f"It cannot be told: {luck['undefined']}." if luck["undefined"] else "It cannot be told."
     return (
-        f"Its Sharpe ratio on the search windows, {number(luck['sharpe'], '+.2f')}, is above the {luck['expected_best_sharpe']:+.2f} that the "
-        f"best of {luck['trials']:,} without skill would show with a probability of {luck['deflated']:.3f}; PBO {number(luck['pbo'], '.3f')}."
+        f"With a probability of {luck['deflated']:.3f}: that its Sharpe ratio, {number(luck['sharpe'], '+.2f')} on the search windows, "
+        f"is truly above {number(luck['expected_best_sharpe'], '+.2f')}, which the best of {luck['trials']:,} without skill is expected "
+        f"to show. PBO {number(luck['pbo'], '.3f')}."
     )
 
 
@@ -102,6 +105,7 @@ def _facts(found: Found) -> list[Fact]:
     }
     real = all(market.startswith("real ") for market in found["markets"])
     markets = listed([market.removeprefix("real ") for market in found["markets"]])
+    unseen = found["holdout_run"]
     return [
         ("Bars", f"REAL, {markets}" if real else f"SIMULATED, which say nothing about a market: {markets}"),
         (
@@ -110,6 +114,7 @@ def _facts(found: Found) -> list[Fact]:
         ),
         ("Search windows", f"{spans['search']}: they rank and prune"),
         ("Holdout windows", f"{spans['holdout']}: no trial saw a bar of them"),
+        ("Winner's run on them", "none" if unseen is None else unseen["folder"]),
     ]
 
 
@@ -168,7 +173,16 @@ def _trials(found: Found) -> Table:
     )
     return Table(
         caption=f"All {len(found['trials']):,} trials, the best first",
-        columns=["trial", "state", found["objective"].replace("_", " "), "windows", "Sharpe", "seconds", *settings],
+        columns=[
+            "trial",
+            "state",
+            found["objective"].replace("_", " "),
+            "windows",
+            "Sharpe",
+            "seconds",
+            *settings,
+            "folder",
+        ],
         rows=[
             [
                 str(one["number"]),
@@ -178,6 +192,7 @@ def _trials(found: Found) -> Table:
                 number(one["sharpe"], "+.2f"),
                 number(one["seconds"], ".1f"),
                 *(written(one["params"].get(key, "")) for key in settings),
+                one["folder"],
             ]
             for one in ranked
         ],
@@ -185,15 +200,9 @@ def _trials(found: Found) -> Table:
     )
 
 
-def _failures(found: Found) -> Table | None:
-    """Why trials ended before their time."""
-    ended = [one for one in found["trials"] if one["reason"]]
-    if not ended:
-        return None
-    rows = [[str(one["number"]), one["state"], one["reason"]] for one in ended]
-    return Table(
-        caption="Trials that failed or were pruned, and why",
-        columns=["trial", "state", "why"],
-        rows=rows,
-        folded=len(rows) > UNFOLDED,
+def _ended(found: Found, state: str, caption: str, folded_above: float = math.inf) -> Table | None:
+    """Why trials of that state ended before their time; failures stay in sight, however many."""
+    rows = [[str(one["number"]), one["reason"]] for one in found["trials"] if one["state"] == state]
+    return (
+        Table(caption=caption, columns=["trial", "why"], rows=rows, folded=len(rows) > folded_above) if rows else None
     )

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FIGURE = re.compile(r"([+\-\u2212]?\d.*|n/a.*|yes|no|)$")
+_PROSE_ABOVE = 48
+"""characters of a cell that is a sentence, even one that begins with a figure"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,4 +37,9 @@ class Table:
 
     def is_figure(self, column: int) -> bool:
         """Whether nothing but figures stands in the column; they are aligned to the right."""
-        return all(_FIGURE.match(row[column]) for row in self.rows)
+        return all(_FIGURE.match(row[column]) and not self.is_prose(row[column]) for row in self.rows)
+
+    @staticmethod
+    def is_prose(cell: str) -> bool:
+        """Whether the cell is to be read as a sentence."""
+        return len(cell) > _PROSE_ABOVE

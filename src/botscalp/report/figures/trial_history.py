@@ -32,7 +32,7 @@ def trial_history(found: Mapping[str, Any]) -> Picture | None:
         first = next(one["number"] for one in complete if one["value"] == top)
         reading += f"; the best {name} is {top:+.5f}, of trial {first}"
     if luck is not None:
-        reading += f". The best of so many settings without skill would show {luck:+.5f} at most"
+        reading += f". The best of {found['luck']['trials']:,} settings without skill is expected to show {luck:+.5f}"
     return Picture(
         name="history",
         title="Did searching longer find better settings?",

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 COLUMNS = 3
 LOGARITHMIC_ABOVE = 20
 """of the largest value over the smallest, from which on an axis is logarithmic"""
+STRIPS = 6
+"""numbers up to which those of a choice stand side by side, as words do"""
+LETTERS = 20
+"""of all names of an axis, up to which they fit beside each other"""
 
 
 def trial_slices(found: Mapping[str, Any]) -> Picture | None:
@@ -53,18 +57,29 @@ def trial_slices(found: Mapping[str, Any]) -> Picture | None:
 def _draw(axes: "Axes", setting: str, valued: Sequence[Mapping[str, Any]], best: int | None) -> None:
     some = [one for one in valued if setting in one["params"]]
     given = [one["params"][setting] for one in some]
-    numeric = all(isinstance(value, int | float) and not isinstance(value, bool) for value in given)
-    names = [] if numeric else list(dict.fromkeys(map(written, given)))
-    places = given if numeric else [names.index(written(value)) for value in given]
+    strips = _strips(given)
+    places = given if strips is None else [strips.index(written(value)) for value in given]
     for one, place in zip(some, places, strict=True):
         edge, filling = (BLUE, BLUE) if one["state"] == "complete" else (ORANGE, SURFACE)
+        marker, size, order = "o", 3.5, 2
         if one["number"] == best:
-            edge = filling = GREEN
-        marker, size = ("D", 6) if one["number"] == best else ("o", 3.5)
-        axes.plot([place], [one["value"]], marker=marker, color=edge, markerfacecolor=filling, markersize=size)
-    if numeric and min(given) > 0 and max(given) > LOGARITHMIC_ABOVE * min(given):
-        axes.set_xscale("log")
-    if names:
-        axes.set_xticks(range(len(names)), [short(name, 12) for name in names])
+            edge, filling, marker, size, order = GREEN, GREEN, "D", 6, 3
+        axes.plot(
+            place, one["value"], marker=marker, color=edge, markerfacecolor=filling, markersize=size, zorder=order
+        )
+    if strips is not None:
+        names = [short(name, 12) for name in strips]
+        turned = sum(map(len, names)) + len(names) > LETTERS
+        axes.set_xticks(range(len(names)), names, rotation=90 if turned else 0)
         axes.set_xlim(-0.5, len(names) - 0.5)
+    elif min(given) > 0 and max(given) > LOGARITHMIC_ABOVE * min(given):
+        axes.set_xscale("log")
     axes.set_title(short(setting, 26))
+
+
+def _strips(given: Sequence[Any]) -> list[str] | None:
+    """The values that stand side by side: words, and the few numbers of a choice by size; None for an axis of numbers."""
+    if not all(isinstance(value, int | float) and not isinstance(value, bool) for value in given):
+        return list(dict.fromkeys(map(written, given)))
+    numbers = list(dict.fromkeys(map(written, sorted(given))))
+    return numbers if len(numbers) <= min(STRIPS, len(given) // 2) else None
