@@ -24,18 +24,10 @@ if TYPE_CHECKING:
     from botscalp.pipeline.search.shown import SearchShown
 
 OURS = (
-    "data.start",
-    "data.end",
-    "wfo.windows",
-    "wfo.test_start",
-    "wfo.test_end",
-    "study",
-    "store",
-    "trial",
-    "resume",
-    "tracking",
+    *("data", "wfo.windows", "wfo.test", "wfo.step", "wfo.test_start", "wfo.test_end"),
+    *("study", "store", "trial", "resume", "tracking"),
 )
-"""keys that no trial may choose: which bars it sees, and where it is kept"""
+"""keys that no trial may choose, nor what is below them: which bars and windows it sees, and where it is kept"""
 NO_CHOICE = ("study", "store", "resume", "report", "fail_on", "trial", "trainer.window_workers", "trainer.device")
 """keys that may differ between two commands of one search"""
 
@@ -97,7 +89,7 @@ class Referee:
         from botscalp.pipeline.search.plan import Plan
 
         for key in swept:
-            if key in OURS or key == "data":
+            if key == "wfo" or any(key == ours or key.startswith(f"{ours}.") for ours in OURS):
                 raise UserError(
                     key, "searched", "all trials are compared on the same bars and windows", "give it one value"
                 )
@@ -105,7 +97,8 @@ class Referee:
         names = {group: str(config.hydra.runtime.choices.get(group)) for group in GROUPS}
         plain = OmegaConf.masked_copy(config, [str(key) for key in config if key != "hydra"])
         experiment = experiment_of(plain, names=names, overrides={})
-        return Plan.of(experiment, objective=self.objective, base=_base(plain, swept)).kept()
+        self.planned = Plan.of(experiment, objective=self.objective, base=_base(plain, swept))
+        return self.planned.kept()
 
     def words(self, plan: dict[str, Any], number: int, ended: Sequence[Trial]) -> list[str]:
         """Keep the trial before the holdout, and name the best one so far."""
@@ -120,8 +113,10 @@ class Referee:
 
     def outcome(self, returned: Any) -> "Outcome":
         """What `run_trial` returned, as the sweeper takes it."""
-        scores = returned["scores"]
-        value = returned["value"]
+        scores, value = returned["scores"], returned["value"]
+        if self.planned.strays(returned["tests"], returned["markets"]):
+            reason = "it tested other windows or markets than the search: it cannot be ranked"
+            return Outcome(state="failed", value=None, steps={}, reason=reason, facts=returned)
         if value is None or not math.isfinite(value):
             undefined = [
                 str(window) for window, score in enumerate(scores) if score is None or not math.isfinite(score)

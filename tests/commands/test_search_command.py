@@ -121,6 +121,8 @@ def test_the_same_command_concludes_again_and_runs_nothing(searched: Path) -> No
     [
         (("trainer.epochs=3",), "base.trainer.epochs=3: the study s was begun with 2"),
         (("data.end=choice(2023-03-01,2023-03-20)",), "all trials are compared on the same bars and windows"),
+        (("study=other", "wfo.test=1w,2w"), "all trials are compared on the same bars and windows"),
+        (("study=other", "data.edge=0.2,0.3"), "all trials are compared on the same bars and windows"),
         (("study=few", "wfo.windows=2"), "a search keeps the last third unseen"),
         (("study=other", "hydra.sweeper.referee.objective=acu"), "did you mean auc?"),
         (("study=other", "hydra.sweeper.sampler=tpr"), "one of tpe, random, grid"),

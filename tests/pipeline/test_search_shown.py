@@ -13,7 +13,7 @@ from botscalp.pipeline.search.plan import Plan
 from botscalp.pipeline.search.shown import SearchShown
 
 tests = tuple((f"2024-{m:02d}-01T00:00:00Z", f"2024-{m + 1:02d}-01T00:00:00Z") for m in range(1, 7))
-plan = Plan(objective="auc", search=tests[:4], holdout=tests[4:], markets=("real BTCUSDT 5m",), base={})
+plan = Plan(objective="auc", search=tests[:4], holdout=tests[4:], markets=("real BTCUSDT 5m",), bars=("a",), base={})
 trial = EndedTrial(number=0, params={"model.hidden": 16, "trainer.lr": 0.00123456}, state="complete", value=0.53, scores=(0.53,) * 4,
     incumbent=None, reason="", seconds=1.0, fit_s=1.0, sharpe=None, capital_quote=1e4, folder="", words=())
 with SearchShown(plan, [trial], 5) as shown:

@@ -3,10 +3,11 @@
 from runs import quiet_libraries
 
 from botscalp.pipeline.experiment import Experiment
+from botscalp.pipeline.prepared import windows_of
 from botscalp.pipeline.progress import FitProgress
 from botscalp.pipeline.rules import Rule
 from botscalp.pipeline.stopwatch import Stopwatch
-from botscalp.sentinels.audit import AuditSettings, last_windows, looked_at, trained_again
+from botscalp.sentinels.audit import AuditSettings, looked_at, trained_again
 from botscalp.sentinels.walk import Pipeline
 
 SMALL = ("data.edge=0.08", "model=linear", "wfo.train=1w", "wfo.windows=1", "trainer.epochs=1", "data.end=2023-02-06")
@@ -22,7 +23,7 @@ def rules_of(
     rules: list[Rule] = []
     with quiet_libraries():
         panel = pipeline.panel(experiment.data.load())
-        windows = last_windows(experiment, panel, settings.windows)
+        windows = windows_of(experiment, panel, last=settings.windows)
         if looking:
             rules += looked_at(pipeline, panel, windows, settings, Stopwatch())
         if training:

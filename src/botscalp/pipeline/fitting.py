@@ -42,8 +42,8 @@ def fit_windows(
     """Yield the fits of each window by the models' names, oldest window first, however many are fitted at once.
 
     Each fit goes to the store as soon as it is done, and is taken from there; the first model's are copied to `keep`, where
-    there is one, a folder a window. What was fitted now, and not found, adds its optimiser steps to the watch's stage "steps", and their share
-    of the time to "steps side by side".
+    there is one, a folder a window. What was fitted now, and not found, adds its optimiser steps to the watch's stage
+    "steps", and their share of the time to "steps side by side".
 
     Args:
         shown: whether bars tell how far it has come, where somebody watches.

@@ -40,17 +40,7 @@ class Prepared:
             market = Market.load(bars, experiment.backtest)
         with watch.stage("features"):
             panel = build_panel(bars, features=experiment.features, label=label, seed=experiment.job.seed)
-        purge_ns = label.span_bars * panel.interval_ns
-        windows = experiment.wfo.between(*panel.span_ns, interval_ns=panel.interval_ns, purge_ns=purge_ns)
-        check_joined(windows)
-        check_windows(
-            panel,
-            windows,
-            trainer=experiment.trainer,
-            job_seed=experiment.job.seed,
-            calibration=experiment.calibration,
-            span_bars=label.span_bars,
-        )
+        windows = windows_of(experiment, panel)
         with watch.stage("startup"):
             import_module("botscalp.training.fit")  # Lightning, and none before this line
             device = experiment.trainer.resolved_device()
@@ -61,3 +51,26 @@ class Prepared:
     def tests(self) -> Range:
         """From the first test's start to the last one's end."""
         return Range(self.windows[0].test.start_ns, self.windows[-1].test.end_ns)
+
+
+def windows_of(experiment: Experiment, panel: Panel, *, last: int | None = None) -> tuple[Window, ...]:
+    """The experiment's windows, or so many of the last ones, each of which can be fitted.
+
+    Raises:
+        UserError: there are none, time lies between them, or one cannot be fitted.
+    """
+    span_bars = experiment.label.span_bars
+    windows = experiment.wfo.between(
+        *panel.span_ns, interval_ns=panel.interval_ns, purge_ns=span_bars * panel.interval_ns
+    )
+    windows = windows if last is None else windows[-last:]
+    check_joined(windows)
+    check_windows(
+        panel,
+        windows,
+        trainer=experiment.trainer,
+        job_seed=experiment.job.seed,
+        calibration=experiment.calibration,
+        span_bars=span_bars,
+    )
+    return windows

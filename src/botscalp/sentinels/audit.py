@@ -17,6 +17,7 @@ from botscalp.pipeline.evidence.estimates import Estimate
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.panel import Panel, check_prefixes
 from botscalp.pipeline.predictions import Predictions
+from botscalp.pipeline.prepared import windows_of
 from botscalp.pipeline.progress import FitProgress
 from botscalp.pipeline.provenance import provenance, provenance_tags
 from botscalp.pipeline.rules import Rule, beyond
@@ -32,7 +33,6 @@ from botscalp.pipeline.sentinels import (
 from botscalp.pipeline.stopwatch import Stopwatch
 from botscalp.pipeline.tracking import NewRun, TrackedDataset, TrackedResult
 from botscalp.pipeline.trials import Trial, market_names
-from botscalp.pipeline.window import check_windows
 from botscalp.sentinels import perturbed, report, retrained
 from botscalp.sentinels.diagnosis import SENTINELS, Audited, diagnosed
 from botscalp.sentinels.walk import Pipeline
@@ -78,7 +78,7 @@ def run_audit(experiment: Experiment, settings: AuditSettings, folder: Path) -> 
         pipeline = Pipeline(experiment=experiment, device=device, progress=progress)
         with watch.stage("plain"):
             panel = pipeline.panel(bars)
-        windows = last_windows(experiment, panel, settings.windows)
+        windows = windows_of(experiment, panel, last=settings.windows)
         origin = provenance(experiment.data, panel, device)
         report.announce(experiment, panel, windows, points=settings.points, fits=_fits(len(windows)))
         tests = Range(windows[0].test.start_ns, windows[-1].test.end_ns)
@@ -178,22 +178,6 @@ def too_good(predictions: Predictions, experiment: Experiment, panel: Panel, *, 
 def _fits(windows: int) -> int:
     """How often windows are fitted: by the run itself, on martingale and planted bars, in pairs on labels, and on noise."""
     return 3 * windows + 2 * retrained.pairs(windows) + 1
-
-
-def last_windows(experiment: Experiment, panel: Panel, count: int) -> tuple[Window, ...]:
-    """The experiment's last `count` windows; UserError where one cannot be fitted."""
-    span_bars = experiment.label.span_bars
-    purge_ns = span_bars * panel.interval_ns
-    windows = experiment.wfo.between(*panel.span_ns, interval_ns=panel.interval_ns, purge_ns=purge_ns)[-count:]
-    check_windows(
-        panel,
-        windows,
-        trainer=experiment.trainer,
-        job_seed=experiment.job.seed,
-        calibration=experiment.calibration,
-        span_bars=span_bars,
-    )
-    return windows
 
 
 def _new_run(experiment: Experiment, origin: dict[str, Any], folder: Path, *, tests: Range) -> NewRun:

@@ -21,7 +21,9 @@ from botscalp.statistics.search import pbo
 
 MONTHS = [f"2024-{month:02d}-01T00:00:00Z" for month in range(1, 7)]
 TESTS = tuple(itertools.pairwise(MONTHS))
-PLAN = Plan(objective="brier_skill", search=TESTS[:4], holdout=TESTS[4:], markets=("real BTCUSDT 5m",), base={})
+PLAN = Plan(
+    objective="brier_skill", search=TESTS[:4], holdout=TESTS[4:], markets=("real BTCUSDT 5m",), bars=("a",), base={}
+)
 DAYS = 120
 
 
@@ -127,9 +129,32 @@ def test_of_equal_trials_the_older_one_is_better() -> None:
     assert [one.number for one in ranked([trial(2, (0.1,)), trial(1, (0.1,)), trial(0, (0.05,))])] == [1, 2, 0]
 
 
+def returned(**changes: Any) -> dict[str, Any]:
+    """What `run_trial` returned of the first two search windows."""
+    tests, markets = [list(test) for test in PLAN.search[:2]], list(PLAN.markets)
+    values = {"state": "complete", "value": 0.1, "scores": [0.1, 0.1], "reason": "", "tests": tests, "markets": markets}
+    return values | changes
+
+
+@pytest.fixture
+def referee() -> Referee:
+    made = Referee(objective="brier_skill", prune=True, timeout_s=None)
+    made.planned = PLAN
+    return made
+
+
 @pytest.mark.parametrize("value", [None, float("nan"), float("inf")])
-def test_a_trial_without_a_number_has_failed_by_that_reason(value: float | None) -> None:
-    referee = Referee(objective="brier_skill", prune=True, timeout_s=None)
-    outcome = referee.outcome({"state": "complete", "value": value, "scores": [0.1, value], "reason": ""})
+def test_a_trial_without_a_number_has_failed_by_that_reason(value: float | None, referee: Referee) -> None:
+    outcome = referee.outcome(returned(value=value, scores=[0.1, value]))
     assert (outcome.state, outcome.value) == ("failed", None)
     assert outcome.reason == "brier_skill is undefined in window 1"
+
+
+@pytest.mark.parametrize(
+    "changes", [{"tests": [list(test) for test in PLAN.search[1:3]]}, {"markets": ["real BTCUSDT 1m"]}]
+)
+def test_a_trial_of_other_windows_or_markets_is_never_ranked(changes: dict[str, Any], referee: Referee) -> None:
+    """However they came to be others: nothing but the same months of the same market can be compared."""
+    assert referee.outcome(returned()).state == "complete"
+    outcome = referee.outcome(returned(**changes))
+    assert (outcome.state, outcome.value) == ("failed", None) and "other windows or markets" in outcome.reason

@@ -57,6 +57,14 @@ def test_a_plan_is_what_was_kept_of_it() -> None:
     assert Plan.read(plan.kept()) == plan
 
 
+def test_the_bars_before_the_holdout_are_part_of_the_plan_and_no_others() -> None:
+    words = ("wfo=weekly", "wfo.windows=6")
+    plan = planned(*words)
+    assert planned(*words).bars == plan.bars
+    assert planned(*words, "data.edge=0.2").bars != plan.bars
+    assert planned("wfo=weekly", "wfo.windows=5").bars == planned("wfo=weekly", "wfo.windows=4").bars != plan.bars
+
+
 @pytest.mark.parametrize("words", [("wfo.windows=2",), ("wfo=split", "wfo.test_start=2024-02-01")])
 def test_too_few_windows_are_refused(words: tuple[str, ...], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="keeps the last third unseen"):

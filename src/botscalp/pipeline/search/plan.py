@@ -5,11 +5,14 @@ search is over: trials load the bars before the first holdout test, and no other
 missing there, as at the end of any bars.
 """
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+from botscalp.data.bars import prefix_digests
 from botscalp.errors import UserError
+from botscalp.options import checked
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.search.order import Objective
 from botscalp.pipeline.trials import market_names
@@ -31,6 +34,8 @@ class Plan:
     holdout: Tests
     """of the last third, for the winner"""
     markets: tuple[str, ...]
+    bars: tuple[str, ...]
+    """sha256 of each symbol's bars before the holdout: other bars are another search"""
     base: dict[str, str]
     """every setting that is not searched, by its key"""
 
@@ -61,30 +66,29 @@ class Plan:
             search=tests[:searched],
             holdout=tests[searched:],
             markets=market_names(experiment.data, interval_name(interval_ns)),
+            bars=tuple(prefix_digests(one, [windows[searched].test.start_ns])[0] for one in bars),
             base=base,
         )
 
     @classmethod
     def read(cls, kept: dict[str, Any]) -> Self:
         """The plan that `kept` gave."""
-        tests: dict[str, Tests] = {
-            name: tuple((start, end) for start, end in kept[name]) for name in ("search", "holdout")
-        }
-        return cls(objective=kept["objective"], markets=tuple(kept["markets"]), base=kept["base"], **tests)
+        plan: Self = checked(cls, kept)
+        return plan
 
     def kept(self) -> dict[str, Any]:
         """The plan as JSON."""
-        values = asdict(self)
-        return (
-            values
-            | {name: [list(test) for test in values[name]] for name in ("search", "holdout")}
-            | {"markets": list(self.markets)}
-        )
+        values: dict[str, Any] = json.loads(json.dumps(asdict(self)))
+        return values
 
     @property
     def holdout_start(self) -> str:
         """From here on no trial sees a bar."""
         return self.holdout[0][0]
+
+    def strays(self, tests: Sequence[Sequence[str]], markets: Sequence[str]) -> bool:
+        """Whether a trial tested something else than the first search windows of these markets."""
+        return tuple(map(tuple, tests)) != self.search[: len(tests)] or tuple(markets) != self.markets
 
     def trial_words(self) -> list[str]:
         """What keeps a trial before the holdout."""

@@ -45,6 +45,9 @@ class TrialResult:
     """mean of the scores, of a pruned trial an estimate; None where a window has no score"""
     scores: tuple[float | None, ...]
     """the objective on each window's test, as far as it came"""
+    tests: tuple[tuple[str, str], ...]
+    """of these windows, start and end as UTC text"""
+    markets: tuple[str, ...]
     incumbent: int | None
     reason: str
     """why it was pruned"""
@@ -108,6 +111,8 @@ def run_trial(experiment: Experiment, order: TrialOrder, folder: Path) -> dict[s
             state="complete" if reason is None else "pruned",
             value=order.estimate(tuple(known)) if len(known) == len(scores) else None,
             scores=tuple(scores),
+            tests=tuple(window.test.iso() for window in seen),
+            markets=tuple(prepared.origin["data"]["markets"]),
             incumbent=order.incumbent,
             reason=reason or "",
             sharpe=summary.sharpe,
