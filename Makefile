@@ -12,7 +12,7 @@ NAUTILUS := .venv/nautilus.stamp
 export MLFLOW_DISABLE_TELEMETRY := true
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 20
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
@@ -71,6 +71,27 @@ bench-scale: $(DEV) ## take 94.7 million bars through everything, and write docs
 bench-gpu: $(DEV) ## measure training on a CUDA device, where there is one, and write docs/benchmarks-gpu.md
 	$(BIN)/python -m tests.bench.gpu
 
+drill-resume: $(DEV) ## kill runs, sweeps, ingests and re-scores at random moments, go on, and compare to the last bit
+	$(BIN)/python -m tests.drills.resume
+
+drill-determinism: $(DEV) ## the same config twice, elsewhere, with more workers, another day, a month more: the same bits
+	$(BIN)/python -m tests.drills.determinism
+
+drill-hostile: $(DEV) ## broken files, malformed configs, hostile configs and models, odd markets
+	$(BIN)/python -m tests.drills.hostile
+
+drill-resources: $(DEV) ## disks full at every write, tracking gone, little memory, read-only folders, clocks that jump
+	$(BIN)/python -m tests.drills.resources
+
+drill-parallel: $(DEV) ## many processes on one fresh store, two sweeps on one cache
+	$(BIN)/python -m tests.drills.parallel
+
+drill-secrets: $(DEV) ## secrets planted wherever a user may keep some, looked for in all that is written
+	$(BIN)/python -m tests.drills.secrets
+
+drill-mutation: $(DEV) ## change the core a little in hundreds of ways, and count which changes the tests notice
+	$(BIN)/python -m tests.drills.mutation
+
 gallery: $(DEV) ## train on real bars and photograph the pages anew, for docs/images/
 	$(BIN)/python tests/browser/gallery.py
 
@@ -90,4 +111,5 @@ clean: ## remove what can be made again; never mlruns/
 	rm -rf .venv build dist screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: gallery help run ui test browser test-all lint bench bench-gpu lock freeze clean
+.PHONY: gallery help run ui test browser test-all lint bench bench-scale bench-gpu drill-resume drill-determinism drill-hostile \
+	drill-resources drill-parallel drill-secrets drill-mutation lock freeze clean
