@@ -217,7 +217,7 @@ def test_only_classes_of_this_package_are_built() -> None:
     for target in ("os.system", "builtins.exec", "", "botscalpel.x", "botscalp.nowhere.X", "botscalp.types.nothing"):
         with pytest.raises(UserError, match=r"model\._target_") as error:
             build({"_target_": target, "command": "true"}, "model")
-        assert error.value.remedy == "choose an option of model"
+        assert error.value.remedy.startswith("choose an option of model")
 
 
 @pytest.mark.parametrize(

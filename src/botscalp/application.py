@@ -2,29 +2,28 @@
 
 import functools
 import os
-import re
 import shlex
 import signal
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import Any, NoReturn
 
 import hydra
-from hydra.core.global_hydra import GlobalHydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.errors import HydraException, OverrideParseException
+from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
+from botscalp.allowed import check_all_that_hydra_composes, check_folders, take_trust
+from botscalp.composition import composition_message, set_in
 from botscalp.config import CONF
 from botscalp.errors import CausalityError, Interrupted, UnwantedVerdictError, UserError
-from botscalp.options import nearest
-
-_QUOTING = """quote a value that holds braces, commas or = twice: 'data.path="bars/{symbol}.parquet"'"""
+from botscalp.options import trust
 
 Task = Callable[[DictConfig], Any]
 
@@ -40,26 +39,31 @@ def run_application(task: Task, *, config_name: str, verb: str | None = None) ->
     """
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra hands errors to us instead of printing and exiting with 1
     _interrupt_on_signals()
+    typed = ([verb] if verb else []) + sys.argv[1:]
     try:
-        alone = _alone(task, config_name, verb)
+        packages = take_trust(sys.argv)
+        check_folders(sys.argv, config_name)
+        check_all_that_hydra_composes(sys.argv)
+        alone = _alone(task, config_name, typed, packages)
         hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(alone)()
     except BaseException as error:
-        sys.exit(_explained(error, config_name, verb))
+        sys.exit(_explained(error, config_name, typed))
     sys.exit(0)
 
 
-def _alone(task: Task, config_name: str, verb: str | None) -> Task:
+def _alone(task: Task, config_name: str, typed: Sequence[str], packages: Sequence[str]) -> Task:
     """The task, explaining its own errors where it is no job of a sweep: Hydra adds a line of its own to those."""
 
     @functools.wraps(task)
     def run(cfg: DictConfig) -> Any:
         _interrupt_on_signals()  # a launcher may run the task in a process of its own
+        trust(packages)
         try:
             return task(cfg)
         except Exception as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
                 raise
-            sys.exit(_explained(error, config_name, verb))
+            sys.exit(_explained(error, config_name, typed))
 
     return run
 
@@ -85,17 +89,17 @@ def _interrupt_after_all(swallowed: "sys.UnraisableHookArgs") -> None:
         sys.__unraisablehook__(swallowed)
 
 
-def _explained(error: BaseException, config_name: str, verb: str | None) -> int | str | None:
+def _explained(error: BaseException, config_name: str, typed: Sequence[str]) -> int | str | None:
     """Say on stderr what happened and what to do about it; the exit code."""
     match error:
         case SystemExit():
             return error.code
         case UserError():
-            code, message = 2, str(error)
-        case HydraException() | OmegaConfBaseException():
-            code, message = 2, _composition_message(error, config_name)
-        case ValueError() if "/hydra/" in traceback.extract_tb(error.__traceback__)[-1].filename:
-            code, message = 2, _composition_message(error, config_name)
+            code, message = 2, _with_file(error)
+        case HydraException() | OmegaConfBaseException() | YAMLError():
+            code, message = 2, composition_message(error, config_name)
+        case _ if _while_composing(error):
+            code, message = 2, composition_message(error, config_name)
         case CausalityError():
             code, message = 3, str(error)
         case UnwantedVerdictError():
@@ -106,9 +110,8 @@ def _explained(error: BaseException, config_name: str, verb: str | None) -> int 
             code = {"UserError": 2, "CausalityError": 3, "UnwantedVerdictError": 4}.get(error.remote_type, 1)
             message = error.words if code > 1 else str(error)
         case Interrupted() | KeyboardInterrupt():
-            resume = ["resume=true"] if config_name == "train" and "resume=true" not in sys.argv else []
-            words = ([verb] if verb else []) + sys.argv[1:] + resume
-            again = shlex.join(["python", "-m", f"botscalp.{config_name}", *words])
+            resume = ["resume=true"] if config_name == "train" and "resume=true" not in typed else []
+            again = shlex.join(["python", "-m", f"botscalp.{config_name}", *typed, *resume])
             code, message = 130, f"interrupted. {'Finished windows are kept. ' if resume else ''}To go on: {again}"
         case _:
             traceback.print_exception(error)
@@ -117,35 +120,16 @@ def _explained(error: BaseException, config_name: str, verb: str | None) -> int 
     return code
 
 
-def _composition_message(error: Exception, config_name: str) -> str:
-    """Hydra's complaint about the command line as one message: key, value, and the nearest valid choice."""
-    text = str(error)
-    if option := re.search(r"Could not find '(?:(.+)/)?([^']+)'", text):
-        group, word = option[1] or config_name, option[2]
-        return str(
-            UserError(group, word, "no such option", nearest(word, re.findall(r"^\t([^\s,=]+)$", text, re.MULTILINE)))
-        )
-    if key := re.search(r"Could not (?:override|append to config|delete from config)[^']*'([^']+)'", text):
-        typed = next((word.partition("=")[2] for word in sys.argv[1:] if word.startswith(f"{key[1]}=")), "")
-        return str(UserError(key[1], typed, "no such key", _nearest_key(key[1], config_name)))
-    if "Ambiguous value" in text:
-        return f"{text.strip().splitlines()[0]}\n  remedy: several values make a sweep: python -m botscalp.{config_name} -m ..."
-    remedy = f"see python -m botscalp.{config_name} --help"
-    if isinstance(error, OverrideParseException):
-        return str(UserError(*error.override.partition("=")[::2], "cannot be read", f"{_QUOTING}; {remedy}"))
-    return f"{text.strip().splitlines()[0]}\n  remedy: {remedy}"
+def _with_file(error: UserError) -> str:
+    """The message, and the file that said what it is about, where the user chose one."""
+    path = set_in(error.key)
+    problem = error.problem if path is None else f"{error.problem} (set in {path})"
+    return str(UserError(error.key, error.value, problem, error.remedy))
 
 
-def _nearest_key(key: str, config_name: str) -> str:
-    """The keys at the same level of what the command line's valid choices compose, nearest first."""
-    choices = [word for word in sys.argv[1:] if (CONF / f"{word.replace('=', '/', 1)}.yaml").is_file()]
-    GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = hydra.compose(config_name, overrides=choices)
-    if (CONF / key).is_dir():
-        return f"it is a group: choose one of {', '.join(sorted(path.stem for path in (CONF / key).glob('*.yaml')))}"
-    parent, _, name = key.rpartition(".")
-    node = OmegaConf.select(cfg, parent) if parent else cfg
-    if not isinstance(node, DictConfig):
-        return nearest(parent.partition(".")[0], map(str, cfg))
-    return nearest(name, [str(word) for word in node if not str(word).startswith("_")])
+def _while_composing(error: BaseException) -> bool:
+    """Whether it came up in Hydra itself or in what reads its files, before our task began."""
+    frames = [frame.filename for frame in traceback.extract_tb(error.__traceback__)]
+    if not isinstance(error, ValueError | OSError | RecursionError):
+        return False
+    return any(name.endswith("config_loader_impl.py") for name in frames) or "/hydra/" in frames[-1]

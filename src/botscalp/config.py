@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 CONF = Path(__file__).resolve().parents[2] / "conf"
 GROUPS = ("data", "features", "label", "model", "wfo", "trainer", "calibration", "backtest", "verdict", "tracking")
 
+_HEADED = ("debug", "experiment", "search")
+"""groups whose files change keys of the whole config"""
+
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
     """The config as dicts and lists, interpolations resolved; UserError for a key that has no value."""
@@ -47,6 +50,12 @@ def experiment_of(
     for group in GROUPS:
         if group not in values:
             raise UserError(group, "deleted", "a run needs every group", f"leave out the override ~{group}")
+    for group in _HEADED:
+        if group in values:
+            remedy = "make that its first line, or take the override away where the file is empty"
+            raise UserError(
+                group, overrides.get(group, values[group]), "its file does not begin with # @package _global_", remedy
+            )
     values["study"] = str(values["study"] or "")  # study=2024 is a name too
     kind = None if values.pop("trial", None) is None else "trial"
     parts = {group: build(values.pop(group), group) for group in GROUPS}

@@ -6,11 +6,30 @@ against the fields' annotations, so types and ranges are written once, in the cl
 
 import difflib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, fields
+from dataclasses import asdict, fields, is_dataclass
 from importlib import import_module
 from typing import Any
 
 from botscalp.errors import UserError
+
+_TRUSTED: set[str] = set()
+"""packages beside this one whose classes are built in this process"""
+
+
+def trust(packages: Iterable[str]) -> None:
+    """Let classes of these packages be built in this process, and of no others but ours."""
+    _TRUSTED.clear()
+    _TRUSTED.update(packages)
+
+
+def trusted() -> list[str]:
+    """The packages that `trust` was told of, in order."""
+    return sorted(_TRUSTED)
+
+
+def trusts(target: str) -> bool:
+    """Whether the target, such as my_package.features.Mine, lies in a package that `trust` was told of."""
+    return target.partition(".")[0] in _TRUSTED
 
 
 def described(option: Any) -> dict[str, Any]:
@@ -18,22 +37,30 @@ def described(option: Any) -> dict[str, Any]:
     return {"_target_": f"{type(option).__module__}.{type(option).__qualname__}", **asdict(option)}
 
 
-def build(values: Mapping[str, Any], key: str) -> Any:
+def build(values: Any, key: str) -> Any:
     """The option that `values` describe.
 
-    Only classes of this package are built: what a file says is data and must not be able to run anything else.
+    Only classes of this package and of those that are trusted are built: what a file says is data and must not be able to
+    run anything else.
 
     Raises:
         UserError: naming `key` and field, the value and what is allowed.
     """
+    if not isinstance(values, Mapping):
+        remedy = f"type {key}=NAME; in a file, write under defaults: - override /{key}: NAME"
+        raise UserError(key, values, "an option was expected, with its keys", remedy)
     target = str(values.get("_target_", ""))
     module_name, _, class_name = target.rpartition(".")
-    if not module_name.startswith("botscalp."):
-        raise UserError(f"{key}._target_", target, "only classes of botscalp are built", f"choose an option of {key}")
+    remedy = f"choose an option of {key}"
+    if not module_name.startswith("botscalp.") and not trusts(target):
+        remedy = f"{remedy}; if it is a class of your own: --trust PACKAGE"
+        raise UserError(f"{key}._target_", target, "only classes of botscalp are built", remedy)
     try:
         kind = getattr(import_module(module_name), class_name)
     except (ImportError, AttributeError) as error:
-        raise UserError(f"{key}._target_", target, str(error), f"choose an option of {key}") from error
+        raise UserError(f"{key}._target_", target, str(error), remedy) from error
+    if not (isinstance(kind, type) and is_dataclass(kind)):
+        raise UserError(f"{key}._target_", target, "is no option: those are frozen dataclasses", remedy)
     return checked(kind, {name: value for name, value in values.items() if name != "_target_"}, key)
 
 

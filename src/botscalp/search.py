@@ -170,7 +170,7 @@ class Referee:
             importance=importance,
             holdout_run=holdout,
         )
-        tracking = build(OmegaConf.to_container(self.config.tracking, resolve=True), "tracking")  # type: ignore[arg-type]
+        tracking = build(OmegaConf.to_container(self.config.tracking, resolve=True), "tracking")
         page = folder / "summary"
         record_search(found, planned, folder=page, sweep=folder.name, store=store, tracking=tracking)
         tell(found)

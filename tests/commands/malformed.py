@@ -1,0 +1,75 @@
+"""Files of an experiment that cannot work, and what their message has to say beside the file's name."""
+
+G = "# @package _global_\n"
+NESTED = f"{G}x: {'[' * 2000}{']' * 2000}\n"
+
+# name of the file: (what it holds, what stderr must hold, the file's name unless None)
+MALFORMED: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
+    # what is no YAML
+    "tab": (f"{G}model:\n\thidden: 4\n", ("tab.yaml:3", "spaces")),
+    "indented": (f"{G}model:\n  hidden: 4\n   layers: 2\n", ("indented.yaml:4", "indent keys")),
+    "outdented": (f"{G}  model:\n    hidden: 4\nseed: 1\n", ("outdented.yaml:4",)),
+    "colon": (f"{G}study: a: b\n", ("colon.yaml:2", "quote a value that holds a colon")),
+    "bracket": (f"{G}features: {{rsi: [6\n", ("bracket.yaml:3",)),
+    "quote": (f'{G}study: "abc\n', ("quote.yaml:3",)),
+    "percent": (f"{G}study: %abc\n", ("percent.yaml:2",)),
+    "at_sign": (f"{G}study: @abc\n", ("at_sign.yaml:2",)),
+    "dash": (f"{G}seed: 1\n- 2\n", ("dash.yaml:3",)),
+    "no_colon": (f"{G}seed 1\nstudy: a\n", ("no_colon.yaml:",)),
+    "twice": (f"{G}seed: 1\nseed: 2\n", ("twice.yaml:3", "duplicate key seed", "keep one of the two")),
+    "twice_inside": (f"{G}model:\n  hidden: 1\n  hidden: 2\n", ("twice_inside.yaml:4", "duplicate key hidden")),
+    "alias": (f"{G}study: *nothing\n", ("alias.yaml:2", "begins with *")),
+    "two_documents": (f"{G}seed: 1\n---\nseed: 2\n", ("two_documents.yaml:3", "---")),
+    "python": (f"{G}study: !!python/name:os.system\n", ("python.yaml:2", "plain value")),
+    "tuple": (f"{G}features:\n  rsi: !!python/tuple [6]\n", ("tuple.yaml:3", "plain value")),
+    "tag": (f"{G}study: !secret x\n", ("tag.yaml:2", "plain value")),
+    "latin": (f"{G}study: café\n".encode("latin-1"), ("latin.yaml", "UTF-8")),
+    "utf16": (f"{G}seed: 1\n".encode("utf-16"), ("utf16.yaml", "UTF-8")),
+    "bytes": (bytes(range(256)), ("bytes.yaml", "UTF-8")),
+    "nul": (f"{G}study: a\0b\n", ("nul.yaml", "UTF-8")),
+    "deep": (NESTED, ("deep.yaml", "nested")),
+    # YAML that is no config
+    "a_list": (f"{G}- seed: 1\n", ("a_list.yaml",)),
+    "a_number": ("5\n", ("a_number.yaml", "key: value")),
+    "a_word": (f"{G}hello\n", ("hello=None", "no such key", "a_word.yaml")),
+    "nothing": ("", ("experiment=nothing", "# @package _global_")),
+    "no_header": ("seed: 3\n", ("experiment=no_header", "# @package _global_")),
+    "late_header": (f"seed: 3\n{G}", ("experiment=late_header", "# @package _global_")),
+    "marked": (f"\ufeff{G}seed: 5\n", ("experiment=marked", "# @package _global_")),
+    "elsewhere": ("# @package nowhere\nseed: 1\n", ("nowhere", "no such key")),
+    "itself": (f"{G}a: &a [*a]\n", ("itself.yaml", "contains itself")),
+    # defaults
+    "no_option": (f"{G}defaults:\n  - override /model: gru2\n", ("model=gru2", "did you mean gru?")),
+    "no_group": (f"{G}defaults:\n  - override /modle: gru\n", ("modle=", "did you mean model?")),
+    "no_override": (f"{G}defaults:\n  - /model: lstm\n", ("no_override.yaml", "override model: lstm")),
+    "no_slash": (f"{G}defaults:\n  - override model: lstm\n", ("model=", "it is a group")),
+    "no_dash": (f"{G}defaults:\n  model: lstm\n", ("no_dash.yaml", "override /GROUP: NAME")),
+    "no_file": (f"{G}defaults:\n  - nowhere\n", ("experiment=nowhere", "no such option")),
+    "own_name": (f"{G}defaults:\n  - own_name\n", ("own_name.yaml", "contains itself")),
+    "a_float": (f"{G}defaults:\n  - override /model: 2.5\n", ("a_float.yaml",)),
+    "as_key": (f"{G}model: lstm\n", ("model=lstm", "override /model: NAME", "as_key.yaml")),
+    "no_model": (f"{G}model: null\n", ("model=None", "override /model: NAME", "no_model.yaml")),
+    # keys and values
+    "unknown": (f"{G}sede: 3\n", ("sede=3", "did you mean seed?", "unknown.yaml")),
+    "unknown_inside": (f"{G}model:\n  hiden: 3\n", ("model.hiden=3", "did you mean hidden?", "unknown_inside.yaml")),
+    "a_number_as_key": (f"{G}5: 3\n", ("5=3", "no such key", "a_number_as_key.yaml")),
+    "unknown_of_hydra": (f"{G}hydra:\n  jbo: 1\n", ("unknown_of_hydra.yaml", "jbo: no such key")),
+    "a_word_as_number": (f"{G}model:\n  hidden: many\n", ("model.hidden=many", "integer", "a_word_as_number.yaml")),
+    "out_of_range": (f"{G}trainer:\n  lr: -1\n", ("trainer.lr=-1", "greater than 0", "out_of_range.yaml")),
+    "not_a_number": (f"{G}trainer:\n  lr: .nan\n", ("trainer.lr=nan", "not_a_number.yaml")),
+    "infinite": (f"{G}trainer:\n  lr: .inf\n", ("trainer.lr=inf", "infinite.yaml")),
+    "a_list_of_values": (f"{G}label:\n  horizon: [3, 5]\n", ("label.horizon=[3, 5]", "a_list_of_values.yaml")),
+    "a_tree_as_value": (f"{G}label:\n  horizon: {{a: 1}}\n", ("label.horizon=", "a_tree_as_value.yaml")),
+    "yes_and_no": (f"{G}study: no\n", ("study=", "yes_and_no.yaml")),
+    "no_value": (f"{G}label:\n  horizon: null\n", ("label.horizon=None", "no_value.yaml")),
+    "negative_seed": (
+        f"{G}seed: -3\ndata:\n  seed: 0\n",
+        ("seed=-3", "greater than or equal to 0", "negative_seed.yaml"),
+    ),
+    # interpolations
+    "names_nothing": (f"{G}study: ${{nothing}}\n", ("names_nothing.yaml", "nothing", "name a key")),
+    "names_each_other": (f"{G}study: ${{store}}\nstore: ${{study}}\n", ("names_each_other.yaml", "a value")),
+    "no_resolver": (f"{G}study: ${{shell:ls}}\n", ("no_resolver.yaml", "shell")),
+    "no_variable": (f"{G}study: ${{oc.env:NO_SUCH_VARIABLE}}\n", ("no_variable.yaml", "NO_SUCH_VARIABLE", "shell")),
+    "unclosed": (f"{G}study: ${{store\n", ("unclosed.yaml",)),
+}
