@@ -55,13 +55,13 @@ KEYS = {
     "calibration=isotonic": "",
     "backtest=default": "threshold stop_atr target_atr max_hold atr_span select candidates taker_bps maker_bps slippage_bps "
     "slippage_ticks spread_bps through_ticks funding latency_bars finer filters tick round_prices step min_notional notional contract "
-    "equity_fraction volatility_target kelly_fraction max_exposure cooldown_bars daily_loss_stop capital",
+    "equity_fraction volatility_target kelly_fraction sizing max_exposure cooldown_bars daily_loss_stop capital",
     "backtest=a10g_2025": "threshold stop_atr target_atr max_hold atr_span select candidates taker_bps maker_bps slippage_bps "
     "slippage_ticks spread_bps through_ticks funding latency_bars finer filters tick round_prices step min_notional notional contract "
-    "equity_fraction volatility_target kelly_fraction max_exposure cooldown_bars daily_loss_stop capital",
+    "equity_fraction volatility_target kelly_fraction sizing max_exposure cooldown_bars daily_loss_stop capital",
     "backtest=binance": "threshold stop_atr target_atr max_hold atr_span select candidates taker_bps maker_bps slippage_bps "
     "slippage_ticks spread_bps through_ticks funding latency_bars finer filters tick round_prices step min_notional notional "
-    "contract equity_fraction volatility_target kelly_fraction max_exposure cooldown_bars daily_loss_stop capital",
+    "contract equity_fraction volatility_target kelly_fraction sizing max_exposure cooldown_bars daily_loss_stop capital",
     "verdict=default": "min_trades min_days max_decay suspicious_auc suspicious_accuracy suspicious_sharpe "
     "suspicious_saturation overrides",
     "tracking=mlflow": "",

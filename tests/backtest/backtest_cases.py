@@ -18,7 +18,7 @@ def backtest(**changed: Any) -> Backtest:
     settings: Any = OmegaConf.to_container(OmegaConf.load(CONF / "backtest" / "default.yaml"))
     del settings["_target_"]
     settings["candidates"] = Candidates(**settings["candidates"])
-    if {"contract", "equity_fraction", "volatility_target", "kelly_fraction"} & set(changed):
+    if {"contract", "equity_fraction", "volatility_target", "kelly_fraction", "sizing"} & set(changed):
         settings["notional"] = None
     if "slippage_ticks" in changed:
         settings["slippage_bps"] = None

@@ -17,6 +17,7 @@ from botscalp.backtest import Backtest, Candidates, Funding, buy_and_hold, size_
 from botscalp.backtest.settings import BY_WINDOW
 from botscalp.backtest.sweep import PLAIN
 from botscalp.errors import UserError
+from botscalp.options import trust
 
 CONF = Path(__file__).resolve().parents[2] / "conf" / "backtest"
 NONE: dict[str, Any] = dict.fromkeys(BY_WINDOW)
@@ -185,6 +186,8 @@ def test_whatever_the_plain_kernel_does_not_know_is_a_reason_not_to_take_it() ->
         "through_ticks": {"tick": 0.5, "through_ticks": 1.0},
         "kelly_fraction": {"kelly_fraction": 0.5, "max_exposure": 1.0},
     }
+    trust(["sizing_rules"])
+    other |= {"sizing": {"sizing": {"_target_": "sizing_rules.Constant", "share": 0.5}}}
     other |= {"latency_bars": {"latency_bars": 1}, "cooldown_bars": {"cooldown_bars": 1}}
     assert backtest().plain
     for field in fields(Backtest):

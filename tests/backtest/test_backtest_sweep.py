@@ -133,7 +133,7 @@ def test_equals_them_for_any_account(seed: int) -> None:
 
 def test_a_grid_may_hold_every_number_but_those_that_bars_come_with() -> None:
     settings = {field.name for field in fields(Backtest)}
-    aside = {"atr_span", "tick", "round_prices", "select", "candidates", "funding", "finer", "filters"}
+    aside = {"atr_span", "tick", "round_prices", "select", "candidates", "funding", "finer", "filters", "sizing"}
     assert set(SWEPT) == settings - aside
 
 

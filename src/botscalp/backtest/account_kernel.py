@@ -158,13 +158,16 @@ def earliest_nb(open_time_ns: Int64, first_row_S: Int64, row_S: Int64) -> int:
 
 
 @njit(cache=True)
-def size_nb(terms: np.void, equity: float, taken_quote: float, price: float, atr: float, p: float) -> float:
+def size_nb(
+    terms: np.void, own_stake: float, equity: float, taken_quote: float, price: float, atr: float, p: float
+) -> float:
     """Base units of an order at that price, 0 or less where there is to be none.
 
-    `taken_quote` is the notional of the positions and orders that the account holds.
+    `own_stake` is what `backtest.sizing` says of the signal's row, 0 without it; `taken_quote` is the notional of the positions and orders that the account holds.
     """
     stake = (
-        terms["equity_fraction"]
+        own_stake
+        + terms["equity_fraction"]
         + terms["volatility_target"] * price / atr
         + terms["kelly_fraction"] * abs(2.0 * p - 1.0)
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from botscalp.backtest.records import BRACKET, TRADE
 from botscalp.backtest.result import PredictedBars, Result
+from botscalp.backtest.sizing import SizingRule, stakes_of
 from botscalp.types import Float64, Int64
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Columns:
     """A market as the kernels take it: symbol after symbol, one dtype, so that they are compiled once."""
 
     market: tuple[PredictedBars, ...]
+    sizing: SizingRule | None
 
     @cached_property
     def first_row(self) -> Int64:
@@ -92,6 +94,7 @@ class Columns:
             finer_time_ns=np.concatenate([NO_ROWS, *(bars.open_time_ns for bars in finer)]),
             finer_high=np.concatenate([NO_PRICES, *(bars.high for bars in finer)]),
             finer_low=np.concatenate([NO_PRICES, *(bars.low for bars in finer)]),
+            stake=_joined([NO_PRICES if self.sizing is None else stakes_of(self.sizing, one) for one in self.market]),
         )
 
 

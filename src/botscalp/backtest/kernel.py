@@ -47,7 +47,7 @@ Where asked (each is off by default; a run with any of these is given `AccountCo
 - Funding: who holds a position at the last close before a funding time pays (or is paid) size x price x rate, the price
   being the open of the first bar from then on. An entry at that open pays nothing, an exit at that open does.
 - Prices on the grid: stop and target round away from the fill, every fill rounds against us.
-- Sizes: the notional is a fraction of equity; or such that one ATR is a fraction of equity; or Kelly's stake of an even bet,
+- Sizes: the notional is a fraction of equity, fixed or by a rule of one's own for each signal; or such that one ATR is a fraction of equity; or Kelly's stake of an even bet,
   2q - 1 of equity for the probability q of the side taken, times a fraction. Equity is the account's, all symbols marked
   at the close of t. Sizes round down to the step. An order is sized as it arrives: one below the least notional is void.
 - Exposure: the entry notionals of all positions and orders stay within a multiple of equity; an order is cut to the rest.
@@ -94,6 +94,8 @@ class AccountColumns(NamedTuple):
     finer_time_ns: Int64
     finer_high: Float64
     finer_low: Float64
+    stake: Float64
+    """what a sizing rule of one's own puts at stake, a fraction of equity; shape (N,)"""
 
 
 @njit(cache=True)
@@ -142,7 +144,7 @@ def run_nb(
         first_row_S, capital = account.first_row_S, terms["capital_quote"]
         funding_row, funding_rate = account.funding_row, account.funding_rate
         finer_time_ns, finer_high, finer_low = account.finer_time_ns, account.finer_high, account.finer_low
-        finer_first_S = account.finer_first_S
+        finer_first_S, stake = account.finer_first_S, account.stake
         symbols = len(first_row_S) - 1
         half_spread, tick = terms["half_spread"], terms["tick"]
         seen_S, row_S = first_row_S[:-1].copy(), first_row_S[:-1].copy()
@@ -235,7 +237,8 @@ def run_nb(
             taken = 0.0
             for other in range(symbols):
                 taken += exposure_S[other] if out_ns_S[other] > now_ns else 0.0
-            size = size_nb(terms, equity, taken, entry_price, atr[t], p[t])
+            own_stake = stake[t] if len(stake) > 0 else 0.0
+            size = size_nb(terms, own_stake, equity, taken, entry_price, atr[t], p[t])
             if not size > 0.0:
                 continue
         entry_fee = taker_rate * size * entry_price

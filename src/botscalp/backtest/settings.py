@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
@@ -13,9 +14,10 @@ from botscalp.backtest.by_symbol import BySymbol, joined, of_symbol
 from botscalp.backtest.engine import Bracket, Columns, brackets_of, run
 from botscalp.backtest.records import TERMS
 from botscalp.backtest.result import PredictedBars, Result
+from botscalp.backtest.sizing import SizingRule
 from botscalp.data.filters import Filters, read_filters
 from botscalp.errors import UserError
-from botscalp.options import nearest
+from botscalp.options import build, nearest
 from botscalp.types import Count, NonNegative, Positive
 
 logger = logging.getLogger(__name__)
@@ -23,7 +25,7 @@ logger = logging.getLogger(__name__)
 BPS = 1e-4
 MOST_BARS = 1_000_000
 """a hold, delay or rest: nearly ten years of 5-minute bars, and few enough for nanoseconds"""
-SIZES = ("notional", "contract", "equity_fraction", "volatility_target", "kelly_fraction")
+SIZES = ("notional", "contract", "equity_fraction", "volatility_target", "kelly_fraction", "sizing")
 """settings of which a trade needs exactly one"""
 BY_WINDOW = ("threshold", "stop_atr", "target_atr", "max_hold")
 """settings that may change from window to window"""
@@ -114,6 +116,8 @@ class Backtest:
     """fraction of equity that a move by one ATR of the signal bar wins or loses"""
     kelly_fraction: Positive | None
     """notional in Kelly's stakes of an even bet: times 2q - 1 of equity; goes with max_exposure"""
+    sizing: dict[str, Any] | None
+    """a class of your own that sizes each order, a `SizingRule`: its `_target_` and fields"""
     max_exposure: Positive | None
     """entry notionals of all positions together, as a multiple of equity; None for no limit"""
     cooldown_bars: Annotated[int, Ge(0), Le(MOST_BARS)]
@@ -125,6 +129,7 @@ class Backtest:
 
     def __post_init__(self) -> None:
         self._check_sizes()
+        _ = self.sizing_rule  # it is built here, so that what is wrong with it is told at once
         self._check_prices()
         self._check_candidates()
 
@@ -179,6 +184,7 @@ class Backtest:
         """Whether all that needs an account is off: the kernel then takes its shortest way."""
         return (
             self.equity_fraction is self.volatility_target is self.kelly_fraction is self.max_exposure is None
+            and self.sizing is None
             and self.daily_loss_stop is self.step is None
             and not (
                 self.spread_bps
@@ -189,6 +195,12 @@ class Backtest:
                 or self.through_ticks
             )
         )
+
+    @cached_property
+    def sizing_rule(self) -> SizingRule | None:
+        """The rule that `sizing` describes."""
+        rule: SizingRule | None = None if self.sizing is None else build(self.sizing, "backtest.sizing")
+        return rule
 
     @property
     def bracket(self) -> Bracket:
@@ -285,7 +297,7 @@ class Backtest:
             by_window: the bracket of each window, by the numbers in `PredictedBars.window`.
         """
         assert market, "a backtest needs at least one symbol"
-        columns = Columns(tuple(market))
+        columns = Columns(tuple(market), self.sizing_rule)
         brackets = brackets_of(columns, self.bracket, by_window, self.latency_bars)
         terms_S = self.terms_of([one.bars.symbol for one in market])
         return run(columns, brackets, terms_S, plain=self.plain and by_window is None)

@@ -65,7 +65,7 @@ def sweep(market: Sequence[PredictedBars], base: Backtest, grid: Mapping[str, Se
     settings = {
         name: np.array(values, float) for name, values in zip(grid, zip(*combinations, strict=True), strict=True)
     }
-    columns = Columns(tuple(market))
+    columns = Columns(tuple(market), base.sizing_rule)
     if columns.bare and base.plain and set(grid) <= set(PLAIN):
         figures = _swept(columns, {name: _filled(base, name, settings, len(combinations)) for name in (*PLAIN, "tick")})
     else:
