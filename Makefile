@@ -59,6 +59,7 @@ lint: $(DEV) ## style, types, and which module may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	MYPYPATH=docs/extend:src $(BIN)/mypy -p my_package
 	cd src/hydra_plugins/hydra_ec2_launcher/box && $(CURDIR)/$(BIN)/mypy --explicit-package-bases --strict --cache-dir /dev/null .
 	$(BIN)/lint-imports
 

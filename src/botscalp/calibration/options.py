@@ -47,10 +47,12 @@ class Calibration(ABC):
         if len(y) == 0 or y.min() == y.max():
             log.warning("calibration=%s: %d labels and not one of each class; p stays p_raw", self.name, len(y))
             return IDENTITY
-        return self._fit(p, y)
+        return self.fit(p, y)
 
     @abstractmethod
-    def _fit(self, p: Float64, label: Float64) -> Calibrator: ...
+    def fit(self, p: Float64, label: Float64) -> Calibrator:
+        """The map fitted to probabilities and labels of both classes, shape (N,): what a subclass gives."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +61,7 @@ class NoCalibration(Calibration):
 
     name: ClassVar[str] = "none"
 
-    def _fit(self, p: Float64, label: Float64) -> Calibrator:
+    def fit(self, p: Float64, label: Float64) -> Calibrator:
         return IDENTITY
 
 
@@ -69,7 +71,7 @@ class Temperature(Calibration):
 
     name: ClassVar[str] = "temperature"
 
-    def _fit(self, p: Float64, label: Float64) -> Calibrator:
+    def fit(self, p: Float64, label: Float64) -> Calibrator:
         log_p, minus_log_q = log_odds_parts(p)
         (slope,), _ = _logistic(log_p + minus_log_q, label=label, intercept=False)
         return LogOddsMap(max(slope, 0.0), max(slope, 0.0), 0.0)
@@ -81,7 +83,7 @@ class Platt(Calibration):
 
     name: ClassVar[str] = "platt"
 
-    def _fit(self, p: Float64, label: Float64) -> Calibrator:
+    def fit(self, p: Float64, label: Float64) -> Calibrator:
         log_p, minus_log_q = log_odds_parts(p)
         (slope,), c = _logistic(log_p + minus_log_q, label=label)
         return LogOddsMap(slope, slope, c) if slope >= 0.0 else _base_rate(label)
@@ -93,7 +95,7 @@ class Beta(Calibration):
 
     name: ClassVar[str] = "beta"
 
-    def _fit(self, p: Float64, label: Float64) -> Calibrator:
+    def fit(self, p: Float64, label: Float64) -> Calibrator:
         log_p, minus_log_q = log_odds_parts(p)
         # Near p = 0.5 the two columns all but coincide; their sum and difference are well conditioned.
         (half_sum, half_difference), c = _logistic(log_p + minus_log_q, log_p - minus_log_q, label=label)
@@ -115,7 +117,7 @@ class Isotonic(Calibration):
     name: ClassVar[str] = "isotonic"
     minimum_rows: ClassVar[int] = 1_000
 
-    def _fit(self, p: Float64, label: Float64) -> Calibrator:
+    def fit(self, p: Float64, label: Float64) -> Calibrator:
         from sklearn.isotonic import IsotonicRegression
 
         fit = IsotonicRegression(out_of_bounds="clip").fit(p, label)

@@ -32,6 +32,10 @@ class Thresholds:
             if name not in NAMES:
                 raise UserError("verdict.overrides", name, "no such rule", nearest(name, NAMES))
 
+    def own_rules(self, evidence: Evidence) -> Sequence[Rule]:
+        """For a class of one's own that extends this one: rules beyond these, which count like them; see `rules.py`."""
+        return ()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
@@ -212,6 +216,7 @@ def judge(
         estimate, line, words = rule.weighed(evidence, thresholds)
         missing = rule.missing(evidence, thresholds)
         rules.append(above(rule.name, estimate, line, words, days=evidence.backtest.days, missing=missing))
+    rules += thresholds.own_rules(evidence)
     rules += [beyond(one.name, *one.weighed(evidence, thresholds)) for one in SENTINELS]
     rules += [_ece_too_small(evidence), _saturated(evidence, thresholds), *sentinels]
     return decide(overridden(rules, thresholds.overrides))
