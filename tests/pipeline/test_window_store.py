@@ -4,6 +4,7 @@ import contextlib
 import json
 import multiprocessing
 import os
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -283,6 +284,23 @@ def test_without_resume_everything_is_fitted_again(
     with caplog.at_level("INFO", "botscalp"):
         walk(tmp_path / "run", *SHORT, f"store={stored.folder.parent / 'store'}")
     assert "fit found" not in caplog.text
+
+
+@pytest.mark.parametrize("file", ["weights.safetensors", "model.json", "test.parquet", "train.parquet"])
+@pytest.mark.parametrize("content", [b"", b"\x80\x04\x95", None], ids=["empty", "a pickle", "gone"])
+def test_a_window_that_cannot_be_read_is_fitted_again(
+    stored: Run, file: str, content: bytes | None, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Whatever a full disk, a bad copy or a stranger left there."""
+    shutil.copytree(stored.folder.parent / "store", tmp_path / "store")
+    (key,) = [path.name for path in (tmp_path / "store/windows").iterdir() if (path / "weights.safetensors").exists()][
+        :1
+    ]
+    broken = tmp_path / "store/windows" / key / file
+    broken.unlink() if content is None else broken.write_bytes(content)
+    store = WindowStore(tmp_path / "store/windows")
+    assert store.load(key) is None
+    assert "which is fitted again" in caplog.text and key in caplog.text
 
 
 def test_resume_ignores_windows_of_other_code(

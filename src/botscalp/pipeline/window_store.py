@@ -7,6 +7,7 @@ Weights are safetensors and the rest JSON and Parquet: nothing here is ever unpi
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import shutil
 import time
@@ -31,6 +32,8 @@ from botscalp.pipeline.window import FittedModel, FittedWindow, Forecast
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
+
+logger = logging.getLogger(__name__)
 
 # What decides a window's numbers; the backtest, the verdict and the tracking do not.
 _CODE = (
@@ -92,26 +95,18 @@ class WindowStore:
         return self.folder(key).is_dir()
 
     def load(self, key: str) -> FittedWindow | None:
-        """The finished window of that key, None if there is none."""
-        from safetensors.torch import load_file
+        """The finished window of that key; None if there is none, or none that can be read."""
+        from safetensors import SafetensorError
 
         folder = self.folder(key)
         with self._alone():
             if not folder.is_dir():
                 return None
-            models = []
-            for place in model_folders(folder):
-                record = json.loads((place / RECORD).read_text())
-                models.append(
-                    FittedModel(
-                        symbols=tuple(record["symbols"]),
-                        weights=load_file(place / WEIGHTS),
-                        scaler=Scaler.from_dict(record["scaler"]),
-                        calibrator=calibrator_from_dict(record["calibrator"]),
-                    )
-                )
-            forecasts: dict[str, Any] = {name: _read_forecast(folder / f"{name}.parquet") for name in FORECASTS}
-            return FittedWindow(models=tuple(models), **forecasts, **record["fit"])
+            try:
+                return _read(folder)
+            except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
+                logger.warning("%s holds no readable window, which is fitted again: %r", folder, error)
+                return None
 
     def copy_model(self, key: str, folder: Path) -> None:
         """Copy what `predict` needs of that window into a new folder."""
@@ -166,6 +161,24 @@ class WindowStore:
 
         self.root.mkdir(parents=True, exist_ok=True)
         return FileLock(self.root / ".lock")
+
+
+def _read(folder: Path) -> FittedWindow:
+    from safetensors.torch import load_file
+
+    models = []
+    for place in model_folders(folder):
+        record = json.loads((place / RECORD).read_text())
+        models.append(
+            FittedModel(
+                symbols=tuple(record["symbols"]),
+                weights=load_file(place / WEIGHTS),
+                scaler=Scaler.from_dict(record["scaler"]),
+                calibrator=calibrator_from_dict(record["calibrator"]),
+            )
+        )
+    forecasts: dict[str, Any] = {name: _read_forecast(folder / f"{name}.parquet") for name in FORECASTS}
+    return FittedWindow(models=tuple(models), **forecasts, **record["fit"])
 
 
 def _write_forecast(forecast: Forecast, path: Path) -> None:
