@@ -92,6 +92,9 @@ drill-secrets: $(DEV) ## secrets planted wherever a user may keep some, looked f
 drill-mutation: $(DEV) ## change the core a little in hundreds of ways, and count which changes the tests notice
 	$(BIN)/python -m tests.drills.mutation
 
+docs: $(DEV) ## write docs/config.md anew from conf/ and the classes that check it
+	$(BIN)/python -m tests.docs.config_page
+
 gallery: $(DEV) ## train on real bars and photograph the pages anew, for docs/images/
 	$(BIN)/python tests/browser/gallery.py
 
@@ -111,5 +114,5 @@ clean: ## remove what can be made again; never mlruns/
 	rm -rf .venv build dist screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: gallery help run ui test browser test-all lint bench bench-scale bench-gpu drill-resume drill-determinism drill-hostile \
+.PHONY: docs gallery help run ui test browser test-all lint bench bench-scale bench-gpu drill-resume drill-determinism drill-hostile \
 	drill-resources drill-parallel drill-secrets drill-mutation lock freeze clean
