@@ -7,10 +7,12 @@ raises there, and does not where it is compiled.
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from account_cases import random_account, random_brackets, random_rules
 from against_reference import difference, reference_of
 from backtest_cases import noise, random_market, random_settings
 
+from botscalp.data.kernels import autoregression_nb
 from tests.backtest.test_backtest_sweep import assert_same_bits, random_grid, whole
 
 
@@ -39,3 +41,12 @@ def test_positions_longer_than_a_byte_are_swept_too() -> None:
     base = replace(random_settings(np.random.default_rng(1)), threshold=0.5)
     grid = {"stop_atr": [8.0, np.inf], "target_atr": [8.0, np.inf], "max_hold": [254, 255, 256, 1000]}
     assert_same_bits([noise(seed=4, days=5)], base, grid)
+
+
+def test_an_autoregression_is_its_definition() -> None:
+    """From a level on, and from none: its first value is the noise itself then, so that its variance is 1 from the start."""
+    noise_T = np.random.default_rng(3).normal(size=50)
+    begun, continued = autoregression_nb(noise_T, 0.6, np.nan), autoregression_nb(noise_T, 0.6, 1.5)
+    assert begun[0] == noise_T[0] and continued[0] == pytest.approx(0.6 * 1.5 + 0.8 * noise_T[0])
+    for path in (begun, continued):
+        assert path[1:] == pytest.approx(0.6 * path[:-1] + 0.8 * noise_T[1:])
