@@ -55,6 +55,17 @@ browser: $(DEV) ## the pages in a real Chromium; pictures of them are left in sc
 test-all: $(BENCH) $(RAY) ## all tests: also browsers, long drills, other engines, real bars and the commands of the README
 	$(BIN)/python -m pytest -n auto --dist loadfile
 
+# Twice: as it is, and with kernels that run as plain Python, which only few and small markets bear.
+coverage: $(DEV) ## branches of the core that its own tests take; fails below 95 %
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -m "not slow" $(addprefix tests/,windows labels features backtest statistics calibration data \
+		test_indicators.py pipeline/test_verdict.py)
+	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -p tests.coverage.interpreted $(addprefix tests/,coverage labels \
+		$(addprefix features/test_compiled_pass.py::test_,every_column_is_what_the_indicators_say the_pass_stays_inside_its_arrays) \
+		$(addprefix backtest/test_backtest_,golden.py golden_account.py performance.py anatomy.py))
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
 lint: $(DEV) ## style, types, and which module may import which
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -93,6 +104,9 @@ drill-secrets: $(DEV) ## secrets planted wherever a user may keep some, looked f
 drill-mutation: $(DEV) ## change the core a little in hundreds of ways, and count which changes the tests notice
 	$(BIN)/python -m tests.drills.mutation
 
+docs: $(DEV) ## write docs/config.md anew from conf/ and the classes that check it
+	$(BIN)/python -m tests.docs.config_page
+
 gallery: $(DEV) ## train on real bars and photograph the pages anew, for docs/images/
 	$(BIN)/python tests/browser/gallery.py
 
@@ -109,8 +123,8 @@ freeze:
 	@.lock/bin/pip freeze --all --exclude pip --exclude botscalp | sed 's/+cpu$$//' | LC_ALL=C sort
 
 clean: ## remove what can be made again; never mlruns/
-	rm -rf .venv build dist screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf .venv build dist screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: gallery help run ui test browser test-all lint bench bench-scale bench-gpu drill-resume drill-determinism drill-hostile \
+.PHONY: coverage docs gallery help run ui test browser test-all lint bench bench-scale bench-gpu drill-resume drill-determinism drill-hostile \
 	drill-resources drill-parallel drill-secrets drill-mutation lock freeze clean

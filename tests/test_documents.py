@@ -59,6 +59,19 @@ def test_documents_hold_commands() -> None:
     assert {"make run", "make test", "python -m botscalp.train experiment=a10g_2025"} <= set(commands())
 
 
+def test_every_target_that_a_document_names_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for document in [*DOCUMENTS, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]:
+        named = re.findall(r"(?:`|^)make ([a-z-]+[a-z])\b", document.read_text(), re.MULTILINE)
+        assert set(named) - {"drill"} <= targets, document
+
+
+def test_every_link_between_documents_leads_somewhere() -> None:
+    for document in [*DOCUMENTS, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md"]:
+        for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", document.read_text()):
+            assert (document.parent / link).exists(), f"{document}: {link}"
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("command", [line for line in commands() if line not in INSTALLS_OR_TESTS])
 def test_command_runs(project: Path, archive: str, command: str) -> None:

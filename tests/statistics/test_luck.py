@@ -37,7 +37,9 @@ def test_the_spread_of_luck_stands_in_where_none_is_known() -> None:
     assert unknown == deflated_sharpe(returns, trials=20, sharpe_variance=1.0)
 
 
-@pytest.mark.parametrize("returns", [np.zeros(50), np.array([0.1]), np.array([0.1, np.nan, 0.2])])
+@pytest.mark.parametrize(
+    "returns", [np.zeros(50), np.array([0.1]), np.array([0.1, np.nan, 0.2]), np.array([1e-200, 2e-200, 1e-200])]
+)
 def test_nothing_is_said_of_returns_that_say_nothing(returns: np.ndarray) -> None:
     assert deflated_sharpe(returns, trials=3, sharpe_variance=None) is None
 

@@ -48,9 +48,13 @@ class Candidates:
     __pydantic_config__: ClassVar[dict[str, str]] = {"extra": "forbid"}  # a name that is none of these is a mistake
 
     threshold: Annotated[tuple[Threshold, ...], MinLen(1)] | None
+    """probabilities to choose from; null, here and below, stays as it is set"""
     stop_atr: Annotated[tuple[Positive, ...], MinLen(1)] | None
+    """stop distances to choose from, in ATRs of the signal bar"""
     target_atr: Annotated[tuple[Positive, ...], MinLen(1)] | None
+    """target distances to choose from, in ATRs of the signal bar"""
     max_hold: Annotated[tuple[Hold, ...], MinLen(1)] | None
+    """holds to choose from, in bars"""
 
     @property
     def grid(self) -> dict[str, tuple[float, ...]]:

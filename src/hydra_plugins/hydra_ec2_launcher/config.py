@@ -16,6 +16,7 @@ class Rent:
     amis: list[str] = field(default_factory=list)
     """image ids, or public SSM parameters that hold one; after the health gate rejects one, the next is tried"""
     ami_owners: list[str] = field(default_factory=lambda: ["amazon"])
+    """accounts whose images are trusted"""
     user: str = "ubuntu"
     """the login of those images"""
     disk_gb: int = 100
@@ -40,6 +41,7 @@ class Limits:
     no_client_hours: float = 2.0
     """after the last job, while nobody has come for the results"""
     job_hours: float | None = None
+    """after which a job is ended and counts as failed; null for no limit"""
     no_progress_minutes: float = 30.0
     """neither a line of the log nor a file of the job has changed"""
     lost_minutes: float = 10.0
@@ -57,6 +59,7 @@ class Needs:
     driver: str = "525"
     """the oldest driver for CUDA 12"""
     disk_gb: float = 20.0
+    """free, at least"""
     wait_s: float = 180.0
     """for cloud-init and a driver that loads late"""
 
@@ -92,7 +95,9 @@ class Connection:
     host: str = ""
     """of `machine=ssh`"""
     port: int = 22
+    """of its SSH server"""
     user: str = ""
+    """the login, for `machine=ssh`"""
     identity: str = ""
     """file of the private key, for `machine=ssh`"""
     host_key: str = ""
@@ -108,6 +113,7 @@ class Site:
     """What belongs to the kind of machine, and differs on one that only plays the part."""
 
     poweroff: list[str] = field(default_factory=lambda: ["sudo", "-n", "systemctl", "poweroff"])
+    """what the agent types when a clock runs out"""
     host_key: str = "/etc/ssh/ssh_host_ed25519_key"
     """replaced after the first login: the one that the machine was started with travelled in its user data"""
     imds: str | None = "http://169.254.169.254"
@@ -115,7 +121,7 @@ class Site:
     who_am_i: str = "https://checkip.amazonaws.com"
     """what tells this computer the address from which the internet sees it"""
     tick_s: float = 1.0
-    """of the agent there"""
+    """between two looks of the agent there at its jobs and clocks"""
     poll_s: float = 5.0
     """how often the agent is asked"""
     pull_s: float = 60.0
