@@ -3,9 +3,11 @@
 import hashlib
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -33,11 +35,11 @@ class SweepAgain:
 
 
 def sweep_killed(words: Sequence[str], cwd: Path, *, kills: int, job_s: float, seed: int) -> SweepAgain:
-    """Kill it in the midst of jobs that are drawn at random, the first ones first."""
+    """Kill it at random moments of each job in turn, of the first ones more often."""
     rng = random.Random(seed)
     cwd.mkdir()
     fits, anew, caught_at = fits_in(cwd), set[str](), list[int]()
-    for job in sorted(rng.randrange(4) for _ in range(kills)):
+    for job in sorted(number % 4 for number in range(kills)):
         before = _ended(cwd)
         process = started("train", [*words, *["resume=true"] * bool(caught_at)], cwd)
         if killed_when(process, lambda before=before, job=job: _ended(cwd) - before >= job, rng.uniform(0, job_s)):
@@ -82,32 +84,33 @@ def ingest_killed(server: ArchiveServer, words: Sequence[str], cwd: Path, *, kil
     calm, cwd = cwd / "calm", cwd / "killed"
     for folder in (calm, cwd):
         folder.mkdir(parents=True)
+    began = time.monotonic()
     finished("ingest", words, calm)
-    asked, server.requests[:] = len(server.requests), []
+    calm_s = time.monotonic() - began
     for path in server.files:
         server.faults[path] = ["always slow"]
     left, again, killed = set[tuple[str, ...]](), list[str](), 0
+    reference, same = snapshot(calm / "bars"), True
     while killed < kills:
         there, heard = _months_there(cwd / "bars"), len(server.requests)
         process = started("ingest", words, cwd)
-        # At most a share of what an undisturbed one asks: what is there is not asked for again, and some is left to the next.
-        moment = rng.randint(1, max(2, asked // kills))
-        due = killed_when(
-            process, lambda heard=heard, moment=moment: len(server.requests) - heard >= moment, rng.uniform(0, 0.3)
-        )
+        files = rng.randint(0, 2 * len(server.files) // kills)  # 0: while it plans
+        asked_for = partial(_asked_for, server, heard, files)
+        due = killed_when(process, asked_for, rng.uniform(0, rng.choice((0.3, calm_s / 2))))
         again += _fetched(server, heard) & there
         if not due:  # all is there: the rest of the kills fall on another store
+            same = same and snapshot(cwd / "bars") == reference
             cwd = cwd.with_name(f"killed{killed}")
             cwd.mkdir()
             continue
         killed += 1
         check_what_a_kill_left(cwd / "bars")
-        left.add(tuple(sorted(str(path) for path in cwd.rglob("*") if path.is_file())))
+        left.add(tuple(sorted(str(path.relative_to(cwd)) for path in cwd.rglob("*"))))
         print(f"ingest kill {killed}: {len(_months_there(cwd / 'bars'))} files read into the store", flush=True)
     there, heard = _months_there(cwd / "bars"), len(server.requests)
     finished("ingest", words, cwd)
     again += _fetched(server, heard) & there
-    return IngestAgain(snapshot(cwd / "bars") == snapshot(calm / "bars"), len(left), killed, again)
+    return IngestAgain(same and snapshot(cwd / "bars") == reference, len(left), killed, again)
 
 
 def _months_there(store: Path) -> set[str]:
@@ -120,6 +123,10 @@ def _months_there(store: Path) -> set[str]:
         for month in read_manifest(store, series).months.values()
         for source in month.sources
     }
+
+
+def _asked_for(server: ArchiveServer, since: int, files: int) -> bool:
+    return len(server.requests) > since and len(_fetched(server, since)) >= files
 
 
 def _fetched(server: ArchiveServer, since: int) -> set[str]:
