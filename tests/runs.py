@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -30,6 +30,19 @@ TINY = (
     *("backtest.threshold=0.52",),
 )
 """Seven weeks of bars with a strong signal; two windows of which each tests a week: enough for trades of every kind."""
+
+
+SIZES = {
+    **{name: ("model.hidden=8",) for name in ("gru", "lstm", "tcn", "mlp")},
+    "transformer": ("model.hidden=8", "model.heads=2"),
+    "linear": (),
+    "boosting": ("model.trees=5",),
+    "ensemble": (
+        *("model.members.gru.hidden=4", "model.members.tcn.hidden=4", "model.members.boosting.trees=5"),
+        "model.combine=stack",
+    ),
+}
+"""what makes each model small"""
 
 
 COMMANDS = Path(__file__).parent / "commands"
@@ -104,11 +117,23 @@ class Outcome(TypedDict):
     """which of torch and mlflow"""
 
 
-def several(commands: Sequence[tuple[str, Sequence[str]]], *, cwd: Path, before: str = "") -> list[Outcome]:
-    """The outcomes of (name, words) commands, run one after another in one process; `before` is Python it runs first."""
+def several(
+    commands: Sequence[tuple[str, Sequence[str]]], *, cwd: Path, before: str = "", env: Mapping[str, str] | None = None
+) -> list[Outcome]:
+    """The outcomes of (name, words) commands, run one after another in one process.
+
+    Args:
+        before: Python that it runs first.
+        env: what its environment has beyond this process's.
+    """
     program = f"import sys, runpy\nsys.path.insert(0, {str(COMMANDS)!r})\n{before}\nrunpy.run_module('several', run_name='__main__')"
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=cwd, input=json.dumps(commands), capture_output=True, text=True
+        [sys.executable, "-c", program],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        input=json.dumps(commands),
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout.splitlines()[-1]))

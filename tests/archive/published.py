@@ -6,10 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from csvs import klines_csv
-from server import ArchiveServer, served
-
 from botscalp.data.manifest import Series
+from tests.archive.csvs import klines_csv
+from tests.archive.server import ArchiveServer, served
 
 SERIES = Series(market="spot", symbol="BTCUSDT", interval="5m")
 

@@ -1,21 +1,16 @@
-"""`python -m botscalp.ingest` as a process: what it prints, two at once, interrupted, and killed at any moment."""
+"""`python -m botscalp.ingest` as a process: what it prints, two at once, and interrupted; tests/drills/ kills it at any moment."""
 
-import json
-import random
-import shutil
 import signal
 import subprocess
 import time
 from pathlib import Path
 
-import pyarrow.parquet as pq
 import pytest
-from published import SERIES, publish, snapshot
+from published import SERIES
 from runs import arguments, command
 from server import ArchiveServer, served
 
-from botscalp.data.manifest import Series
-from botscalp.data.store import read_bars, read_manifest, stored_series
+from botscalp.data.store import read_manifest, stored_series
 
 
 def test_the_command_says_what_it_did_and_how_to_go_on(server: ArchiveServer, tmp_path: Path) -> None:
@@ -100,60 +95,3 @@ def test_the_store_may_lie_at_home(server: ArchiveServer, tmp_path: Path, monkey
     assert command("ingest", *words, cwd=tmp_path).returncode == 0
     assert stored_series(tmp_path / "kept") == [SERIES] and not (tmp_path / "~").exists()
     assert "kept/spot/BTCUSDT/5m/health.json" in command("ingest", "report", 'store="~/kept"', cwd=tmp_path).stdout
-
-
-@pytest.mark.parametrize("moments", [2, pytest.param(30, marks=pytest.mark.slow)])
-def test_killed_at_random_moments_and_resumed_the_store_is_the_same(tmp_path: Path, moments: int) -> None:
-    """kill -9 some time after one of its requests: while it plans, downloads, parses or writes; then the same command again."""
-    random_ = random.Random(moments)
-    with served() as server:
-        for symbol in ("BTCUSDT", "ETHUSDT"):
-            series = Series(market="spot", symbol=symbol, interval="1h")
-            publish(server, "2024-01", "2024-02", *(f"2024-03-{day:02}" for day in range(1, 9)), series=series)
-        words = [
-            "symbols=[BTCUSDT,ETHUSDT]",
-            "interval=1h",
-            "start=2024-01",
-            "end=2024-03",
-            f"base_url={server.url}",
-            "recent=false",
-        ]
-        calm = tmp_path / "calm"
-        calm.mkdir()
-        assert command("ingest", *words, cwd=calm).returncode == 0
-        reference = snapshot(calm / "bars")
-        assert len(reference) == 8
-        asked = len(server.requests)
-        server.drip_bytes, server.pause_s = 2_000, 0.02
-        for path in server.files:
-            server.faults[path] = ["always slow"]
-        left = set()
-        for number in range(moments):
-            folder = tmp_path / f"killed{number}"
-            folder.mkdir()
-            server.requests.clear()
-            process = subprocess.Popen(arguments("ingest", *words), cwd=folder, stdout=subprocess.DEVNULL)
-            moment = random_.randint(1, asked)
-            while len(server.requests) < moment and process.poll() is None:
-                time.sleep(0.005)
-            time.sleep(random_.uniform(0, 0.3))
-            process.kill()
-            process.wait()
-            left.add(tuple(sorted(path.name for path in folder.rglob("*") if path.is_file())))
-            check_what_a_kill_left(folder / "bars")
-            done = command("ingest", *words, cwd=folder)
-            assert done.returncode == 0, done.stderr
-            assert snapshot(folder / "bars") == reference
-            shutil.rmtree(folder)
-        assert len(left) > moments // 2, "the kills came at different moments"
-
-
-def check_what_a_kill_left(store: Path) -> None:
-    """Whatever has a final name is whole: manifests, months that they describe, zips that were verified."""
-    for path in store.rglob("manifest.json"):
-        json.loads(path.read_text())
-    for path in store.rglob("*.parquet"):
-        pq.read_table(path)
-    for series in stored_series(store):
-        if read_manifest(store, series).months:
-            read_bars(store, series)

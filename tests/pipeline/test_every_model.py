@@ -4,14 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs import walk
-
-SIZES = {
-    **{name: ["model.hidden=8"] for name in ("gru", "lstm", "tcn", "mlp")},
-    "transformer": ["model.hidden=8", "model.heads=2"],
-    "linear": [],
-    "boosting": ["model.trees=5"],
-}
+from runs import SIZES, walk
 
 
 @pytest.mark.parametrize("model", SIZES)

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -154,6 +155,21 @@ job["trial"] = Trial(count=1, markets=("m",), test_start="2024-01-01", test_end=
 with MlflowTracking().run(NewRun(store=Path(sys.argv[1]), **job)) as run:
     run.log_result(TrackedResult(metrics={"test/auc": 0.5}, tags={"verdict": "REJECTED"}), files)
 """
+
+
+def test_a_kill_while_the_store_is_made_leaves_none(tmp_path: Path) -> None:
+    """Its tables take seconds, and half of them could never be opened again."""
+    opening = "import sys, pathlib; from botscalp.pipeline.tracking import open_store; open_store(pathlib.Path(sys.argv[1]), 's')"
+    process = subprocess.Popen([sys.executable, "-c", opening, str(tmp_path)])
+    while not any(path.stat().st_size > 50_000 for path in tmp_path.glob("*mlflow.db")):
+        assert process.poll() is None, "made before it could be killed"
+        time.sleep(0.001)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "mlflow.db").exists()
+    (tmp_path / ".mlflow.db-journal").write_text("of a transaction that the kill cut off")
+    _, experiment_id, _ = open_store(tmp_path, "s")
+    assert experiment_id == "1" and [path.name for path in tmp_path.glob("*mlflow.db*")] == ["mlflow.db"]
 
 
 @pytest.mark.slow

@@ -1,11 +1,12 @@
 """The ledger: what counts as tried on the same test bars, how the trials' Sharpe ratios are pooled, and what a crash leaves."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runs import composed_plainly
+from runs import composed, composed_plainly
 
 from botscalp.pipeline.trials import (
     LEDGER,
@@ -57,6 +58,37 @@ def test_a_line_that_names_no_markets_is_no_trial_of_theirs(tmp_path: Path) -> N
 def test_a_run_that_never_came_to_a_figure_counts(tmp_path: Path) -> None:
     record_trial(tmp_path, trial(count=5), "failed")
     assert tried(tmp_path, trial(), "next") == Search(count=6, sharpe_variance=None)
+
+
+def test_the_same_setting_again_is_no_other_trial(tmp_path: Path) -> None:
+    """A run of setting "one" is killed before it comes to a figure, goes on, and is run once more; another one follows."""
+    one, two = (replace(trial(), setting=name) for name in ("one", "two"))
+    record_trial(tmp_path, one, "killed")
+    assert tried(tmp_path, one, "goes on", 2.0) == Search(count=1, sharpe_variance=None)
+    assert tried(tmp_path, one, "once more", 2.0) == Search(count=1, sharpe_variance=None)
+    assert tried(tmp_path, two, "other", 4.0) == Search(count=2, sharpe_variance=pytest.approx(2.0))
+    assert tried(tmp_path, trial(), "of a ledger that knows no settings").count == 3
+
+
+@pytest.mark.parametrize(
+    ("word", "same"),
+    [
+        ("trainer.window_workers=2", True),
+        ("resume=true", True),
+        ("study=other", True),
+        ("report=true", True),
+        ("seed=1", False),
+        ("backtest.threshold=0.53", False),
+        ("backtest.taker_bps=4", False),
+        ("model.hidden=5", False),
+        ("wfo.windows=1", False),
+        ("label.horizon=4", False),
+    ],
+)
+def test_a_setting_is_all_that_decides_a_run_s_figures(word: str, same: bool) -> None:
+    origin = {"data": {"digest": "bars"}, "device": "cpu"}
+    assert (composed(word)._setting(origin) == composed()._setting(origin)) == same
+    assert composed()._setting(origin | {"data": {"digest": "other"}}) != composed()._setting(origin)
 
 
 def test_sharpe_ratios_are_pooled(tmp_path: Path) -> None:

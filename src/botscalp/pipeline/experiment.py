@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,11 @@ from botscalp.errors import UserError
 from botscalp.features.feature_set import FeatureSet
 from botscalp.labels import Label
 from botscalp.models import Model
+from botscalp.options import described
 from botscalp.pipeline.provenance import provenance_tags
 from botscalp.pipeline.rules import Outcome
 from botscalp.pipeline.tracking import NewRun, TrackedDataset, TrackedRun, Tracking
-from botscalp.pipeline.trials import Trial, market_names
+from botscalp.pipeline.trials import Trial, market_names, setting_digest
 from botscalp.pipeline.verdict import Thresholds
 from botscalp.training.settings import TrainerSettings
 from botscalp.types import Name, NonNegativeInt
@@ -90,10 +91,24 @@ class Experiment:
                 params=self.compared,
                 tags=provenance_tags(origin)
                 | {name: value for name, value in (("sweep", self.sweep), ("kind", self.kind)) if value is not None},
-                trial=Trial(count=1, markets=markets, test_start=start, test_end=end),
+                trial=Trial(count=1, markets=markets, test_start=start, test_end=end, setting=self._setting(origin)),
                 config=config,
                 dataset=TrackedDataset.of(origin["data"]),
             )
+        )
+
+    def _setting(self, origin: Mapping[str, Any]) -> str:
+        """Names what this run tries: whoever runs the same again, because it was killed for one, tries nothing new."""
+        parts = (self.data, self.features, self.label, self.model, self.wfo, self.calibration, self.backtest)
+        trainer = replace(self.trainer, window_workers=1)  # however many there are
+        return setting_digest(
+            {
+                "parts": [described(part) for part in (*parts, trainer)],
+                "seed": self.job.seed,
+                "kind": self.kind,
+                "bars": origin["data"]["digest"],
+                "device": origin["device"],
+            }
         )
 
     @property

@@ -13,7 +13,9 @@ from botscalp.backtest import Backtest, anatomy, sweep
 from botscalp.backtest.result import Result
 from botscalp.data import Source
 from botscalp.data.bars import market_digest
+from botscalp.data.store import sha256_of
 from botscalp.errors import UserError
+from botscalp.options import described
 from botscalp.pipeline.evidence.estimates import Estimate, Estimator, TradeRows
 from botscalp.pipeline.evidence.trading import trade_estimates
 from botscalp.pipeline.experiment import check_study
@@ -22,7 +24,7 @@ from botscalp.pipeline.run_folder import read_summary, write_trading
 from botscalp.pipeline.scores import StoredScores, read_scores
 from botscalp.pipeline.tracking import NewRun, TrackedResult, Tracking
 from botscalp.pipeline.trading import Account, chosen_brackets
-from botscalp.pipeline.trials import Trial, market_names
+from botscalp.pipeline.trials import Trial, market_names, setting_digest
 from botscalp.report.drawing import write_png
 from botscalp.report.figures import heat_map
 from botscalp.times import interval_name
@@ -123,6 +125,7 @@ def run_rescoring(job: Rescoring, tracking: Tracking, folder: Path) -> None:
             markets=market_names(job.source, interval_name(loaded.market.bars[0].interval_ns)),
             test_start=start,
             test_end=end,
+            setting=_setting(job, loaded),
         ),
         config=None,
     )
@@ -132,6 +135,18 @@ def run_rescoring(job: Rescoring, tracking: Tracking, folder: Path) -> None:
         if search is not None:
             print(f"{search.count:,} settings have been tried on these test bars so far")
         run.log_result(TrackedResult(metrics=metrics), folder)
+
+
+def _setting(job: Rescoring, loaded: Loaded) -> str:
+    """Names what is tried: whoever trades the same predictions in the same way again tries nothing new."""
+    return setting_digest(
+        {
+            "backtest": described(job.backtest),
+            "grid": job.grid,
+            "predictions": sha256_of(job.predictions),
+            "bars": market_digest(loaded.market.bars),
+        }
+    )
 
 
 def load(job: Rescoring) -> Loaded:

@@ -1,18 +1,21 @@
 """The ledger of trials: every setting that was tried on some test bars makes the best of them less telling.
 
 A file of its own beside the tracking store, appended to before a run is scored, so that runs that fail, are killed, or are
-deleted from the store stay counted.
+deleted from the store stay counted. The same setting again, such as a killed run that goes on, is no other trial.
 """
 
+import hashlib
 import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import botscalp
 from botscalp.data import Source
 from botscalp.options import described
 
@@ -29,6 +32,22 @@ class Trial:
     test_start: str
     test_end: str
     """from the first test's start to the last one's end, UTC text as `Range.iso` gives it"""
+    setting: str | None = None
+    """see `setting_digest`; None counts as tried by this run alone"""
+
+
+def setting_digest(values: Mapping[str, Any]) -> str:
+    """Names a setting by all that decides its figures: these JSON values, and the sources that compute with them."""
+    text = json.dumps({**values, "sources": _sources_digest()}, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@cache
+def _sources_digest() -> str:
+    root, digest = Path(botscalp.__file__).parent, hashlib.sha256()
+    for path in sorted(root.rglob("*.py")):
+        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()
 
 
 def market_names(source: Source, interval: str) -> tuple[str, ...]:
@@ -65,17 +84,21 @@ def record_sharpes(store: Path, sharpes: Sequence[float | None], run_id: str) ->
 
 
 def search_so_far(store: Path, trial: Trial) -> Search:
-    """What has been tried in overlapping tests on one of those markets, in any study of the store."""
+    """What has been tried in overlapping tests on one of those markets, in any study of the store; each setting once."""
     lines = [json.loads(line) for line in (store / LEDGER).read_text().splitlines() if _whole(line)]
-    counts = {
-        line["run_id"]: line["count"]
+    tried = [
+        line
         for line in lines
         if not set(trial.markets).isdisjoint(line.get("markets", ()))
         and line["test_start"] < trial.test_end
         and trial.test_start < line["test_end"]
-    }
-    scored = [line for line in lines if "scored" in line and line["run_id"] in counts]
-    n, total, squares = (sum(line[name] for line in scored) for name in ("scored", "sharpe_sum", "sharpe_squares"))
+    ]
+    settings = {line["run_id"]: line.get("setting") or line["run_id"] for line in tried}
+    counts = {settings[line["run_id"]]: line["count"] for line in tried}
+    came_to = {settings[line["run_id"]]: line for line in lines if "scored" in line and line["run_id"] in settings}
+    n, total, squares = (
+        sum(line[name] for line in came_to.values()) for name in ("scored", "sharpe_sum", "sharpe_squares")
+    )
     variance = max(squares - total**2 / n, 0.0) / (n - 1) if n > 1 else None
     return Search(count=sum(counts.values()), sharpe_variance=variance)
 

@@ -1,6 +1,7 @@
 """The tracking store: sqlite under the job's folder, and what is found in it.
 
-It is created once and under a lock before anything is logged: processes that create its schema at the same time corrupt it.
+It is created once and under a lock before anything is logged: processes that create its schema at the same time corrupt it. It
+is created aside, too: that takes seconds, and a process that is killed in them would leave half a schema, which nothing opens again.
 """
 
 import logging
@@ -30,6 +31,7 @@ def open_store(store: Path, study: str) -> "tuple[MlflowClient, str, str]":
     root = store.resolve()
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / "mlflow.lock"):
+        _create(root / "mlflow.db")
         client = client_of(store)
         experiment = client.get_experiment_by_name(study)
         if experiment is None:
@@ -40,15 +42,31 @@ def open_store(store: Path, study: str) -> "tuple[MlflowClient, str, str]":
     return client, experiment.experiment_id, address(store)
 
 
+def _create(database: Path) -> None:
+    """Make the store's tables, unless they are there: whole or not at all."""
+    if database.exists():
+        return
+    aside = database.with_name(f".{database.name}")
+    for left in aside.parent.glob(f"{aside.name}*"):  # by a killed process; a journal would be played back into the new file
+        left.unlink()
+    _client(aside).search_experiments(max_results=1)
+    os.replace(aside, database)
+
+
 def client_of(store: Path) -> "MlflowClient":
-    """The client of the store; MLflow and what it brings are told to be quiet, and to tell nobody."""
+    """The client of the store."""
+    return _client(store.resolve() / "mlflow.db")
+
+
+def _client(database: Path) -> "MlflowClient":
+    """MLflow and what it brings are told to be quiet, and to tell nobody."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     from mlflow import MlflowClient
 
-    return MlflowClient(tracking_uri=address(store))
+    return MlflowClient(tracking_uri=f"sqlite:///{database}")
 
 
 def database_of(store: Path) -> Path:
