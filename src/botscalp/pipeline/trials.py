@@ -18,6 +18,7 @@ import numpy as np
 import botscalp
 from botscalp.data import Source
 from botscalp.options import described
+from botscalp.pipeline.sources import digest_of, trusted_digests
 
 LEDGER = "trials.jsonl"
 
@@ -38,16 +39,14 @@ class Trial:
 
 def setting_digest(values: Mapping[str, Any]) -> str:
     """Names a setting by all that decides its figures: these JSON values, and the sources that compute with them."""
-    text = json.dumps({**values, "sources": _sources_digest()}, sort_keys=True, default=str)
+    text = json.dumps({**values, "sources": _own_digest(), **trusted_digests()}, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 @cache
-def _sources_digest() -> str:
-    root, digest = Path(botscalp.__file__).parent, hashlib.sha256()
-    for path in sorted(root.rglob("*.py")):
-        digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+def _own_digest() -> str:
+    root = Path(botscalp.__file__).parent
+    return digest_of(root, sorted(root.rglob("*.py")))
 
 
 def market_names(source: Source, interval: str) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
-from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from platform import machine
 from typing import TYPE_CHECKING, Any
@@ -26,8 +26,8 @@ import numpy as np
 import botscalp
 from botscalp.calibration import calibrator_from_dict
 from botscalp.features.scaler import Scaler
-from botscalp.options import trusted
 from botscalp.pipeline.kept_model import RECORD, WEIGHTS, copy_models, folders_for, model_folders, write_model
+from botscalp.pipeline.sources import digest_of, trusted_digests
 from botscalp.pipeline.window import FittedModel, FittedWindow, Forecast
 
 if TYPE_CHECKING:
@@ -47,29 +47,15 @@ _LIBRARIES = ("torch", "pytorch-lightning", "numpy", "numba", "scipy", "scikit-l
 
 def code_digest() -> dict[str, str]:
     """What computes: a hash of the sources that decide a window's numbers, the libraries' versions, the processor."""
-    return {**_own_digest(), **{f"trusted {package}": _package_digest(package) for package in trusted()}}
-
-
-def _package_digest(package: str) -> str:
-    """Of all of its sources: which of them decide numbers is not known."""
-    spec = find_spec(package)
-    assert spec is not None and spec.origin is not None, "it was found when it was named"
-    origin = Path(spec.origin)
-    paths = sorted(origin.parent.rglob("*.py")) if spec.submodule_search_locations else [origin]
-    digest = hashlib.sha256()
-    for path in paths:
-        digest.update(path.relative_to(origin.parent).as_posix().encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()
+    return {**_own_digest(), **trusted_digests()}
 
 
 @cache
 def _own_digest() -> dict[str, str]:
     root = Path(botscalp.__file__).parent
-    digest = hashlib.sha256()
-    for part in _CODE:
-        for path in sorted([root / part] if part.endswith(".py") else (root / part).rglob("*.py")):
-            digest.update(path.relative_to(root).as_posix().encode() + b"\0" + path.read_bytes())
-    return {"sources": digest.hexdigest(), **{name: version(name) for name in _LIBRARIES}, "machine": machine()}
+    parts = (sorted([root / part] if part.endswith(".py") else (root / part).rglob("*.py")) for part in _CODE)
+    sources = digest_of(root, chain.from_iterable(parts))
+    return {"sources": sources, **{name: version(name) for name in _LIBRARIES}, "machine": machine()}
 
 
 def window_key(ingredients: Mapping[str, Any]) -> str:
