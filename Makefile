@@ -17,27 +17,31 @@ help: ## list the targets
 $(BIN)/python:
 	$(PYTHON) -m venv .venv
 
-$(RUNTIME): requirements.lock pyproject.toml | $(BIN)/python
-	$(BIN)/pip install --quiet -r requirements.lock
+# What the lock files hold is complete and carries its hashes; of torch, the wheel and what it brings depend on the platform.
+HASHED := pip install --quiet --no-deps --require-hashes -r
+
+$(RUNTIME): requirements.lock requirements-torch.lock pyproject.toml | $(BIN)/python
+	$(BIN)/$(HASHED) requirements.lock
+	$(BIN)/pip install --quiet -r requirements-torch.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(DEV): requirements-dev.lock $(RUNTIME)
-	$(BIN)/pip install --quiet -r requirements-dev.lock
+	$(BIN)/$(HASHED) requirements-dev.lock
 	@touch $@
 
 $(BENCH): requirements-bench.lock $(DEV)
-	$(BIN)/pip install --quiet -r requirements-bench.lock
+	$(BIN)/$(HASHED) requirements-bench.lock
 	@touch $@
 
 # Without their own pins: the launcher asks for a cloudpickle that joblib refuses, and works with the newer one.
 $(RAY): requirements-ray.lock $(DEV)
-	$(BIN)/pip install --quiet --no-deps -r requirements-ray.lock
+	$(BIN)/$(HASHED) requirements-ray.lock
 	@touch $@
 
 $(NAUTILUS): requirements-nautilus.lock | $(BIN)/python
 	$(PYTHON) -m venv .venv/nautilus
-	@.venv/nautilus/bin/pip install --quiet -r requirements-nautilus.lock && touch $@ \
+	@.venv/nautilus/bin/$(HASHED) requirements-nautilus.lock && touch $@ \
 		|| echo "nautilus-trader cannot be installed here: the benchmarks leave it out"
 
 run: $(RUNTIME) ## train on the simulated market and print a verdict
@@ -110,21 +114,31 @@ docs: $(DEV) ## write docs/config.md anew from conf/ and the classes that check 
 gallery: $(DEV) ## train on real bars and photograph the pages anew, for docs/images/
 	$(BIN)/python tests/browser/gallery.py
 
-lock: ## write the lock files anew from pyproject.toml
-	rm -rf .lock && $(PYTHON) -m venv .lock
-	.lock/bin/pip install --quiet "setuptools>=80" . && $(MAKE) --no-print-directory freeze > requirements.lock
-	.lock/bin/pip install --quiet ".[dev]" && (echo "-r requirements.lock"; $(MAKE) --no-print-directory freeze | comm -13 requirements.lock -) > requirements-dev.lock
-	.lock/bin/pip install --quiet ".[bench]" && (echo "-r requirements-dev.lock"; $(MAKE) --no-print-directory freeze | LC_ALL=C comm -13 <(LC_ALL=C sort requirements.lock requirements-dev.lock) -) > requirements-bench.lock
-	rm -rf .lock && $(PYTHON) -m venv .lock
-	.lock/bin/pip install --quiet nautilus-trader==1.221.0 && .lock/bin/pip freeze | LC_ALL=C sort > requirements-nautilus.lock
-	rm -rf .lock build
+# Torch and what the other files named hold are left out, and their versions kept to.
+locked = .lock/bin/pip-compile --quiet $(UPGRADE) --generate-hashes --strip-extras --no-header --no-annotate --no-emit-index-url \
+	--no-emit-find-links --unsafe-package torch $(foreach below,$(2),-c $(below)) \
+	$$(sed -n 's/^\([a-z].*\)==.*/--unsafe-package \1/p' /dev/null $(2) $(3)) -o $(1)
 
-freeze:
-	@.lock/bin/pip freeze --all --exclude pip --exclude botscalp | sed 's/+cpu$$//' | LC_ALL=C sort
+licences: $(BENCH) $(RAY) ## write docs/licences.md anew from what is installed
+	$(BIN)/python -m tests.licences
+
+lock: ## write the lock files for pyproject.toml: pins that suit it stay, or UPGRADE=--upgrade
+	$(PYTHON) -m venv --clear .lock
+	.lock/bin/pip install --quiet pip-tools==7.6.2
+	grep -o 'torch==[0-9.]*' pyproject.toml > requirements-torch.lock
+	$(call locked,requirements.lock) pyproject.toml
+	$(call locked,requirements-dev.lock,requirements.lock) --extra dev pyproject.toml
+	$(call locked,requirements-bench.lock,requirements.lock requirements-dev.lock) --extra bench pyproject.toml
+	echo ray==2.60.0 | $(call locked,requirements-ray.lock,,requirements.lock) -
+	echo nautilus-trader==1.221.0 | $(call locked,requirements-nautilus.lock) -
+	sed -i '/^$$/,$$d' requirements-*.lock requirements.lock  # what pip-compile says about the packages left out
+	.lock/bin/pip download --quiet --no-deps --dest .lock hydra-ray-launcher==1.2.2  # apart: it asks for what it does not get
+	(echo 'hydra-ray-launcher==1.2.2 \'; .lock/bin/pip hash .lock/hydra_ray_launcher-*.whl | sed -n 's/^--hash/    &/p') >> requirements-ray.lock
+	rm -rf .lock
 
 clean: ## remove what can be made again; never mlruns/
 	rm -rf .venv build dist screenshots .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache .coverage*
 	find src tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-.PHONY: coverage docs gallery help run ui test browser test-all lint bench bench-scale bench-gpu drill-resume drill-determinism drill-hostile \
-	drill-resources drill-parallel drill-secrets drill-mutation lock freeze clean
+.PHONY: coverage docs licences gallery help run ui test browser test-all lint bench bench-scale bench-gpu drill-resume drill-determinism \
+	drill-hostile drill-resources drill-parallel drill-secrets drill-mutation lock clean

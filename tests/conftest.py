@@ -8,9 +8,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from filelock import FileLock
+from hypothesis import settings
 from runs import TINY, Run, command, composed, quiet_libraries
 
 ROOT = Path(__file__).resolve().parents[1]
+# How long an example takes says nothing where tests share cores with each other.
+settings.register_profile("shared cores", deadline=None)
+settings.load_profile("shared cores")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Tests come in another order at each run (pytest-randomly); -q would keep its seed to itself."""
+    if config.pluginmanager.hasplugin("randomly"):
+        terminalreporter.write_line(f"the same order again: --randomly-seed={config.getoption('randomly_seed')}")
 
 
 @pytest.fixture(scope="session")

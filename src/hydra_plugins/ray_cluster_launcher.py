@@ -104,7 +104,7 @@ def connect(settings: DictConfig) -> None:
     except ImportError as error:
         raise ValueError(
             f"hydra/launcher=ray: {error.name} is not installed\n"
-            "  remedy: pip install --no-deps -r requirements-ray.lock"
+            "  remedy: pip install --no-deps --require-hashes -r requirements-ray.lock"
         ) from error
     address = settings.init.address
     if address is None:

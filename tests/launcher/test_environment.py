@@ -10,10 +10,12 @@ from agent_box import Box, CommandFailedError
 
 PYTHON = "{}.{}".format(*sys.version_info[:2])
 UV = "0.13.9"
+SIX = "4721f391ed90541fddacab5acf947aa0d3dc7d27b2e1e8eda2be8970586c3274"
+"""of six 1.17.0's wheel"""
 
 
 def _wanted(lock: str) -> str:
-    return f'{{"lock": "{lock}", "python": "{PYTHON}", "uv": "{UV}"}}'
+    return f'{{"locks": ["{lock}", "others.lock"], "python": "{PYTHON}", "uv": "{UV}"}}'
 
 
 @pytest.mark.slow
@@ -21,6 +23,7 @@ def test_an_environment_is_made_once_for_a_lock_file(tmp_path: Path) -> None:
     box = Box(tmp_path / "box")
     lock = box.root / "requirements.lock"
     lock.write_text("six==1.16.0\n")
+    (box.root / "others.lock").write_text("iniconfig==2.3.1\n")
     made = box.script("environment.py", _wanted(lock.name))
     assert not made["reused"]
     assert _six(made["python"]) == "1.16.0"
@@ -31,7 +34,11 @@ def test_an_environment_is_made_once_for_a_lock_file(tmp_path: Path) -> None:
     assert not box.script("environment.py", _wanted(lock.name))["reused"]
     assert not (box.root / "env/litter").exists()
 
-    lock.write_text("six==1.17.0\n")
+    lock.write_text(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(CommandFailedError, match="(?i)hash mismatch"):
+        box.script("environment.py", _wanted(lock.name))
+
+    lock.write_text(f"six==1.17.0 --hash=sha256:{SIX}\n")
     assert _six(box.script("environment.py", _wanted(lock.name))["python"]) == "1.17.0"
 
     lock.write_text("six==0.0.0.dev99\n")

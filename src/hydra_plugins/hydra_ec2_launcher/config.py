@@ -70,10 +70,10 @@ class Travel:
 
     code: str | None = "."
     """the project whose files travel; null: the interpreter there has all it needs"""
-    lock: str = "requirements.lock"
-    """what the environment there is made from"""
+    locks: list[str] = field(default_factory=lambda: ["requirements.lock", "requirements-torch.lock"])
+    """what the environment there is made from; a file is compared with its hashes where it has some"""
     python: str | None = None
-    """an interpreter that exists there; null: one is made from the lock file"""
+    """an interpreter that exists there; null: one is made from the lock files"""
     data_keys: list[str] = field(default_factory=list)
     """config keys that name files or folders, or patterns of them"""
     store_key: str | None = None

@@ -1,4 +1,4 @@
-"""`python3 environment.py '{"lock": "requirements.lock", "python": "3.11", "uv": "0.9.0"}'`: the jobs' virtual environment.
+"""`python3 environment.py '{"locks": ["requirements.lock"], "python": "3.11", "uv": "0.9.0"}'`: the jobs' virtual environment.
 
 `--smoke '{"python": "env/bin/python", "gpu": true}'` tries it: torch is imported and, with a GPU, multiplies there.
 Paths are relative to the folder above this one. An environment says by a hash, written last, what it was made from: the
@@ -42,11 +42,11 @@ def main(argv: Sequence[str]) -> dict[str, Any]:
     return make(**json.loads(argv[0]))
 
 
-def make(lock: str, python: str, uv: str, target: str = "env") -> dict[str, Any]:
-    """The environment with the lock file's packages; ValueError with the installer's own words where it fails."""
+def make(locks: Sequence[str], python: str, uv: str, target: str = "env") -> dict[str, Any]:
+    """The environment with the lock files' packages; ValueError with the installer's own words where it fails."""
     began = time.monotonic()
-    folder, requirements = ROOT / target, ROOT / lock
-    made_from = hashlib.sha256(json.dumps([requirements.read_text(), python, uv]).encode()).hexdigest()
+    folder, files = ROOT / target, [ROOT / lock for lock in locks]
+    made_from = hashlib.sha256(json.dumps([[file.read_text() for file in files], python, uv]).encode()).hexdigest()
     mark = folder / "made_from.json"
     interpreter = folder / "bin" / "python"
     reused = mark.exists() and json.loads(mark.read_text()) == made_from and interpreter.exists()
@@ -54,7 +54,8 @@ def make(lock: str, python: str, uv: str, target: str = "env") -> dict[str, Any]
         shutil.rmtree(folder, ignore_errors=True)
         tool = _uv(uv)
         output([tool, "venv", "--python", _interpreter(tool, python), str(folder)])
-        output([tool, "pip", "install", "--python", str(interpreter), "--requirement", str(requirements)])
+        wanted = [word for file in files for word in ("--requirement", str(file))]
+        output([tool, "pip", "install", "--python", str(interpreter), "--verify-hashes", *wanted])
         write_json(mark, made_from)
     return {"python": str(interpreter), "reused": reused, "seconds": round(time.monotonic() - began, 1)}
 

@@ -105,10 +105,10 @@ def given_python(sweep: Sweep) -> str | None:
 
 
 def make_environment(transport: Transport, sweep: Sweep, code: str | None) -> str:
-    """The interpreter of an environment made from the project's lock file."""
+    """The interpreter of an environment made from the project's lock files."""
     log.info("making the environment; some minutes the first time")
-    lock = f"{code}/{sweep.settings.travel.lock}"
-    wanted = {"lock": lock, "python": python_minor(), "uv": UV_VERSION, "target": "env"}
+    locks = [f"{code}/{lock}" for lock in sweep.settings.travel.locks]
+    wanted = {"locks": locks, "python": python_minor(), "uv": UV_VERSION, "target": "env"}
     try:
         return str(ask(transport, "environment", json.dumps(wanted), timeout_s=1800)["python"])
     except RemoteCommandError as error:
