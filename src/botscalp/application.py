@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from botscalp.config import CONF
 from botscalp.errors import CausalityError, Interrupted, UnwantedVerdictError, UserError
 from botscalp.options import nearest
+from botscalp.shortages import shortage
 
 _QUOTING = """quote a value that holds braces, commas or = twice: 'data.path="bars/{symbol}.parquet"'"""
 
@@ -32,7 +33,7 @@ Task = Callable[[DictConfig], Any]
 def run_application(task: Task, *, config_name: str, verb: str | None = None) -> NoReturn:
     """Run `task` on the config that the command line composes from conf/<config_name>.yaml, and exit.
 
-    Exit codes: 0 done, 2 the user's input, 3 a causality violation, 4 a verdict listed in fail_on,
+    Exit codes: 0 done, 2 the user's input or what the machine refuses, 3 a causality violation, 4 a verdict listed in fail_on,
     130 interrupted, 1 anything else (the only case with a traceback).
 
     Args:
@@ -58,7 +59,7 @@ def _alone(task: Task, config_name: str, verb: str | None) -> Task:
             return task(cfg)
         except Exception as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
-                raise
+                raise shortage(error) or error from error.__cause__
             sys.exit(_explained(error, config_name, verb))
 
     return run
@@ -110,6 +111,8 @@ def _explained(error: BaseException, config_name: str, verb: str | None) -> int 
             words = ([verb] if verb else []) + sys.argv[1:] + resume
             again = shlex.join(["python", "-m", f"botscalp.{config_name}", *words])
             code, message = 130, f"interrupted. {'Finished windows are kept. ' if resume else ''}To go on: {again}"
+        case _ if found := shortage(error):
+            code, message = 2, str(found)
         case _:
             traceback.print_exception(error)
             code, message = 1, "this is a fault of botscalp, not of your input; please report the lines above"
