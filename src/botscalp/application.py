@@ -24,6 +24,7 @@ from botscalp.composition import composition_message, set_in
 from botscalp.config import CONF
 from botscalp.errors import CausalityError, Interrupted, UnwantedVerdictError, UserError
 from botscalp.options import trust
+from botscalp.shortages import shortage
 
 Task = Callable[[DictConfig], Any]
 
@@ -31,7 +32,7 @@ Task = Callable[[DictConfig], Any]
 def run_application(task: Task, *, config_name: str, verb: str | None = None) -> NoReturn:
     """Run `task` on the config that the command line composes from conf/<config_name>.yaml, and exit.
 
-    Exit codes: 0 done, 2 the user's input, 3 a causality violation, 4 a verdict listed in fail_on,
+    Exit codes: 0 done, 2 the user's input or what the machine refuses, 3 a causality violation, 4 a verdict listed in fail_on,
     130 interrupted, 1 anything else (the only case with a traceback).
 
     Args:
@@ -62,7 +63,7 @@ def _alone(task: Task, config_name: str, typed: Sequence[str], packages: Sequenc
             return task(cfg)
         except Exception as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
-                raise
+                raise shortage(error) or error from error.__cause__
             sys.exit(_explained(error, config_name, typed))
 
     return run
@@ -96,6 +97,8 @@ def _explained(error: BaseException, config_name: str, typed: Sequence[str]) -> 
             return error.code
         case UserError():
             code, message = 2, _with_file(error)
+        case _ if found := shortage(error):
+            code, message = 2, str(found)
         case HydraException() | OmegaConfBaseException() | YAMLError():
             code, message = 2, composition_message(error, config_name)
         case _ if _while_composing(error):

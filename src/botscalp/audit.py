@@ -15,6 +15,7 @@ def audit(cfg: DictConfig) -> None:
     from botscalp.options import checked
     from botscalp.pipeline.run_folder import CONFIG, remove_if_empty
     from botscalp.sentinels.audit import AuditSettings, run_audit
+    from botscalp.whole_files import write_whole
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
@@ -25,7 +26,7 @@ def audit(cfg: DictConfig) -> None:
             names={group: str(hydra.runtime.choices.get(group)) for group in GROUPS},
             overrides=overridden(hydra.overrides.task),
         )
-        OmegaConf.save(cfg, folder / CONFIG, resolve=True)
+        write_whole(folder / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
         run_audit(experiment, settings, folder)
     except UserError:
         remove_if_empty(folder)

@@ -35,7 +35,7 @@ def compare(cfg: DictConfig) -> None:
     from botscalp.pipeline.comparison_study import unfinished_runs
     from botscalp.pipeline.run_folder import folder_of
     from botscalp.pipeline.stored_run import StoredRun, read_run
-    from botscalp.pipeline.tracking import finished_runs
+    from botscalp.pipeline.tracking import finished_runs, replay
     from botscalp.report.compare_page import FILE
 
     def read(folder: Path) -> StoredRun:
@@ -48,6 +48,7 @@ def compare(cfg: DictConfig) -> None:
     study, unfinished = None, None
     if request.runs is None:
         key, value, study = "study", request.study, request.study
+        replay(request.store)
         folders = finished_runs(request.store, study)
         unfinished = unfinished_runs(request.store, study)
     else:

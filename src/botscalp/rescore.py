@@ -31,6 +31,7 @@ def rescore(cfg: DictConfig) -> None:
     from botscalp.config import overridden, plain
     from botscalp.options import build, checked
     from botscalp.pipeline.run_folder import folder_of
+    from botscalp.whole_files import write_whole
 
     if OmegaConf.is_missing(cfg.data, "path"):
         cfg.data.path = ""  # a run brings its own; predictions of a file are refused without
@@ -68,8 +69,7 @@ def rescore(cfg: DictConfig) -> None:
         store=request.store,
         overrides=typed,
     )
-    folder.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(OmegaConf.create({**values, **option}), folder / "config.yaml", resolve=True)
+    write_whole(folder / "config.yaml", OmegaConf.to_yaml(OmegaConf.create({**values, **option}), resolve=True))
     run_rescoring(job, tracking, folder)
     print(folder)
 

@@ -17,6 +17,7 @@ def train(cfg: DictConfig) -> dict[str, Any] | None:
     from botscalp.config import GROUPS, experiment_of, overridden
     from botscalp.pipeline.run_folder import CONFIG, remove_if_empty
     from botscalp.pipeline.walkforward import run_walk_forward
+    from botscalp.whole_files import write_whole
 
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir)
@@ -27,7 +28,7 @@ def train(cfg: DictConfig) -> dict[str, Any] | None:
             overrides=overridden(hydra.overrides.task),
             sweep=Path(hydra.sweep.dir).name if hydra.mode == RunMode.MULTIRUN else None,
         )
-        OmegaConf.save(cfg, folder / CONFIG, resolve=True)
+        write_whole(folder / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
         if cfg.trial is not None:
             return _trial(cfg, experiment, folder)
         summary = run_walk_forward(experiment, folder)

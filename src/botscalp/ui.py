@@ -44,8 +44,10 @@ def serve(store: Path, port: int) -> None:
     Raises:
         UserError: there are no runs, or the port is taken.
     """
+    from botscalp.pipeline.tracking.spool import replay
     from botscalp.pipeline.tracking.store import address, database_of
 
+    replay(store)
     database_of(store)
     with listening(port) as connections:
         print("MLflow is starting ...", file=sys.stderr, flush=True)

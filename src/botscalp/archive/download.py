@@ -13,6 +13,7 @@ from botscalp.archive.names import ArchiveFile
 from botscalp.archive.web import MISSING, AgainError, Answer, ServerError, Web
 from botscalp.data.store import sha256_of
 from botscalp.errors import UserError
+from botscalp.whole_files import about, sync
 
 logger = logging.getLogger(__name__)
 
@@ -175,7 +176,7 @@ class Archive:
                 if have and not goes_on:
                     moved(-have)
                 size = have if goes_on else 0
-                with part.open("ab" if goes_on else "wb") as out:
+                with about(part), part.open("ab" if goes_on else "wb") as out:
 
                     def take(piece: bytes) -> None:
                         nonlocal size
@@ -192,8 +193,7 @@ class Archive:
 
 def sync_and_rename(path: Path, final: Path) -> None:
     """Give a file its final name once its bytes are on the disk."""
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
+    sync(path)
     os.replace(path, final)
 
 

@@ -5,7 +5,6 @@ Fees depend on the account, so those of the regular tier stand in for them, as s
 
 import json
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,6 +15,7 @@ from botscalp.archive.web import AgainError, Web
 from botscalp.data.filters import SHIPPED, ExchangeFilters, Filters, read_filters
 from botscalp.errors import UserError
 from botscalp.options import nearest
+from botscalp.whole_files import write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -113,11 +113,5 @@ def kept_symbols(store: Path, market: str) -> list[str]:
 def write_filters(store: Path, filters: ExchangeFilters) -> Path:
     """The file in the store, written whole or not at all."""
     path = filters_file(store, filters.market)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    pending = path.with_name(f"{path.name}.{os.getpid()}.pending")
-    with pending.open("w") as file:
-        file.write(filters.text)
-        file.flush()
-        os.fsync(file.fileno())
-    pending.replace(path)
+    write_whole(path, filters.text)
     return path

@@ -7,6 +7,7 @@ from botscalp.archive.health import Health, health_of
 from botscalp.archive.health_figure import calendar
 from botscalp.data.manifest import Series
 from botscalp.report.drawing import write_png
+from botscalp.whole_files import write_whole
 
 
 def health_report(store: Path, wanted: Sequence[Series]) -> list[Health]:
@@ -19,7 +20,7 @@ def health_report(store: Path, wanted: Sequence[Series]) -> list[Health]:
     for series in wanted:
         health = health_of(store, series)
         folder = series.folder(store)
-        (folder / "health.json").write_text(health.json)
+        write_whole(folder / "health.json", health.json)
         if health.calendar:
             write_png(folder / "health.png", calendar(health))
         found.append(health)

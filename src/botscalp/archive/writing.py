@@ -1,7 +1,6 @@
 """Rows into the store: the files of a month merged, written whole or not at all, and noted in the manifest."""
 
 import logging
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +27,7 @@ from botscalp.data.manifest import (
 from botscalp.data.store import PENDING, damaged, read_manifest, sha256_of, times_ns
 from botscalp.times import time_text
 from botscalp.types import Int64
+from botscalp.whole_files import about, sync
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -115,7 +115,7 @@ def write_month(store: Path, series: Series, month: str, parts: Sequence[Part], 
             folder, replace(manifest, months=months, revisions=(*manifest.revisions, *revisions))
         )  # from here on the month is the new one
         pending.replace(path)
-        _sync(folder)
+        sync(folder)
         return new
 
 
@@ -215,29 +215,18 @@ def _write_parquet(table: "pa.Table", path: Path) -> None:
     import pyarrow.parquet as pq
 
     table = table.replace_schema_metadata(None).combine_chunks()
-    with path.open("wb") as file:
+    with about(path):
         # Prices hardly repeat: without dictionaries a month of 5m bars takes a quarter less.
-        pq.write_table(table, file, compression="zstd", use_dictionary=False, row_group_size=ROWS_TOGETHER)
-        file.flush()
-        os.fsync(file.fileno())
+        pq.write_table(table, path, compression="zstd", use_dictionary=False, row_group_size=ROWS_TOGETHER)
+        sync(path)
 
 
 def _write_manifest(folder: Path, manifest: Manifest) -> None:
     path = folder / "manifest.json"
     pending = path.with_name(path.name + PENDING)
-    with pending.open("w") as file:
-        file.write(manifest.json())
-        file.flush()
-        os.fsync(file.fileno())
-    _sync(folder)
+    with about(pending):
+        pending.write_text(manifest.json())
+        sync(pending)
+    sync(folder)
     pending.replace(path)
-    _sync(folder)
-
-
-def _sync(folder: Path) -> None:
-    """Renames inside the folder outlive a power cut from here on."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    sync(folder)

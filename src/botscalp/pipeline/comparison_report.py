@@ -14,18 +14,20 @@ from botscalp.pipeline.evidence.estimates import Estimate
 from botscalp.report.compare_page import write_compare_page
 from botscalp.report.compared import standings
 from botscalp.report.numbers import estimate, number
+from botscalp.whole_files import whole, write_whole
 
 SCHEMA = 2
 
 
 def write_comparison(folder: Path, comparison: Comparison) -> None:
     """Write runs.parquet, runs.csv, compare.json, and compare.html with its pictures."""
-    folder.mkdir(parents=True, exist_ok=True)
     found = found_of(comparison)
     table = pd.DataFrame([_flat(run) for run in found["runs"]])
-    table.to_parquet(folder / "runs.parquet", index=False)
-    table.to_csv(folder / "runs.csv", index=False)
-    (folder / "compare.json").write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
+    with whole(folder / "runs.parquet") as aside:
+        table.to_parquet(aside, index=False)
+    with whole(folder / "runs.csv") as aside:
+        table.to_csv(aside, index=False)
+    write_whole(folder / "compare.json", json.dumps(found, indent=1, allow_nan=False) + "\n")
     write_compare_page(folder, found, comparison.curves)
 
 

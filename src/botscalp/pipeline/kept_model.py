@@ -20,6 +20,7 @@ from botscalp.pipeline.window import inputs_of
 from botscalp.times import interval_name
 from botscalp.training.settings import TrainerSettings
 from botscalp.types import Bars, Float64, Int64
+from botscalp.whole_files import whole, write_whole
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -41,20 +42,20 @@ def model_folders(folder: Path) -> list[Path]:
 
 def write_model(folder: Path, weights: "Mapping[str, Tensor]", record: Mapping[str, Any]) -> None:
     """Write the two files; `record` is JSON that says how the model is built and what was fitted."""
-    from safetensors.torch import save_file
+    from safetensors.torch import save
 
-    folder.mkdir(exist_ok=True)
-    save_file(dict(weights), folder / WEIGHTS)
-    (folder / RECORD).write_text(json.dumps(record, indent=1))
+    with whole(folder / WEIGHTS) as aside:
+        aside.write_bytes(save(dict(weights)))
+    write_whole(folder / RECORD, json.dumps(record, indent=1))
 
 
 def copy_models(source: Path, folder: Path) -> None:
     """Copy the two files of each of a window's models into a new folder."""
     for place in model_folders(source):
         target = folder / place.relative_to(source)
-        target.mkdir(parents=True, exist_ok=True)  # a job that is started again finds what it had begun
         for name in (WEIGHTS, RECORD):
-            shutil.copyfile(place / name, target / name)
+            with whole(target / name) as aside:
+                shutil.copyfile(place / name, aside)
 
 
 @dataclass(frozen=True, kw_only=True)

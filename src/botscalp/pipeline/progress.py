@@ -6,6 +6,7 @@ import re
 import textwrap
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
 
 from rich import get_console
@@ -13,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.table import Column
 from rich.text import Text
 
+from botscalp.whole_files import about
 from botscalp.windows import Window
 
 BAR_WIDTH = 20
@@ -23,6 +25,17 @@ class TerminalHandler(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         say(self.format(record))
+
+
+class RunLog(logging.FileHandler):
+    """log.txt. What cannot be written there is an error as elsewhere, and not a traceback for every line."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        with about(Path(self.baseFilename)):
+            super().emit(record)
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the name that logging gives it
+        raise  # what `emit` is handling
 
 
 def say(text: str) -> None:

@@ -29,6 +29,7 @@ from botscalp.report.drawing import write_png
 from botscalp.report.figures import heat_map
 from botscalp.times import interval_name
 from botscalp.types import Bars, Int64
+from botscalp.whole_files import whole, write_whole
 from botscalp.windows import Range
 
 logger = logging.getLogger(__name__)
@@ -198,7 +199,7 @@ def _single(job: Rescoring, loaded: Loaded, folder: Path) -> Scored:
         "anatomy": asdict(anatomy(result)),
         "brackets": None if brackets is None else [asdict(bracket) for bracket in brackets],
     }
-    (folder / "backtest.json").write_text(json.dumps(found, indent=1) + "\n")
+    write_whole(folder / "backtest.json", json.dumps(found, indent=1) + "\n")
     for window, bracket in enumerate(brackets or ()):
         print(f"window {window}: {', '.join(f'{name} {value:g}' for name, value in asdict(bracket).items())}")
     for name in HEADLINE:
@@ -221,8 +222,10 @@ def _estimates(result: Result, seed: int) -> dict[str, Estimate]:
 
 def _grid(job: Rescoring, loaded: Loaded, folder: Path) -> Scored:
     table = sweep(loaded.market.predicted(loaded.test, loaded.span_ns, loaded.starts_ns), job.backtest, job.grid)
-    table.to_parquet(folder / "grid.parquet", index=False)
-    table.to_csv(folder / "grid.csv", index=False)
+    with whole(folder / "grid.parquet") as aside:
+        table.to_parquet(aside, index=False)
+    with whole(folder / "grid.csv") as aside:
+        table.to_csv(aside, index=False)
     write_png(folder / "grid.png", heat_map.grid(table, job.grid).figure)
     sharpe = table.sharpe.dropna()
     spread = {
@@ -234,7 +237,7 @@ def _grid(job: Rescoring, loaded: Loaded, folder: Path) -> Scored:
         "mean_net_bps_median": _number(table.mean_net_bps.median()),
         "mean_net_bps_max": _number(table.mean_net_bps.max()),
     }
-    (folder / "grid.json").write_text(json.dumps({"trials": len(table), "grid": job.grid, **spread}, indent=1) + "\n")
+    write_whole(folder / "grid.json", json.dumps({"trials": len(table), "grid": job.grid, **spread}, indent=1) + "\n")
     best = table.sort_values("net_pnl", ascending=False, kind="stable").head(10)
     print(best[[*job.grid, "trades", "mean_net_bps", "net_pnl", "sharpe", "max_drawdown"]].to_string(index=False))
     print(

@@ -2,7 +2,6 @@
 
 import contextlib
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from pyarrow import parquet
 
 from botscalp.errors import UserError
 from botscalp.pipeline.rules import Verdict
+from botscalp.whole_files import whole, write_whole
 
 CONFIG = "config.yaml"
 
@@ -78,14 +78,13 @@ def write_scores(path: Path, scores: pd.DataFrame) -> None:
 
 def write_summary(folder: Path, summary: Mapping[str, Any]) -> None:
     """Write summary.json; a NaN or an infinity in it is a fault of ours."""
-    aside = folder / ".summary.json"
-    aside.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
-    os.replace(aside, folder / "summary.json")
+    write_whole(folder / "summary.json", json.dumps(summary, indent=1, allow_nan=False) + "\n")
 
 
 def write_rules(folder: Path, verdict: Verdict) -> None:
     """Write verdict.csv: the rules as a table, which MLflow shows as one."""
-    pd.DataFrame([vars(rule) for rule in verdict.rules]).to_csv(folder / "verdict.csv", index=False)
+    with whole(folder / "verdict.csv") as aside:
+        pd.DataFrame([vars(rule) for rule in verdict.rules]).to_csv(aside, index=False)
 
 
 def read_summary(folder: Path) -> dict[str, Any]:
@@ -124,8 +123,6 @@ def folder_of(run: str, store: Path) -> Path:
 
 
 def _write_parquet(path: Path, table: pd.DataFrame, schema: pa.Schema) -> None:
-    """NaN becomes null; the file appears whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}")
-    parquet.write_table(pa.Table.from_pandas(table, schema=schema, preserve_index=False), aside)
-    os.replace(aside, path)
+    """NaN becomes null."""
+    with whole(path) as aside:
+        parquet.write_table(pa.Table.from_pandas(table, schema=schema, preserve_index=False), aside)

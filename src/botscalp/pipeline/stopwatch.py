@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import psutil
+from botscalp.pipeline.process_start import age_s
 
 
 class Stopwatch:
@@ -15,7 +15,7 @@ class Stopwatch:
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {"startup": 0.0}
         if Stopwatch._first:
-            self.seconds["startup"] = time.time() - psutil.Process().create_time()
+            self.seconds["startup"] = age_s()
             Stopwatch._first = False
         self._started = time.perf_counter() - self.seconds["startup"]
 

@@ -29,6 +29,7 @@ from botscalp.features.scaler import Scaler
 from botscalp.pipeline.kept_model import RECORD, WEIGHTS, copy_models, folders_for, model_folders, write_model
 from botscalp.pipeline.sources import digest_of, trusted_digests
 from botscalp.pipeline.window import FittedModel, FittedWindow, Forecast
+from botscalp.whole_files import about, sync
 
 if TYPE_CHECKING:
     from filelock import BaseFileLock
@@ -119,7 +120,7 @@ class WindowStore:
                 }
                 write_model(place, model.weights, record)
             for path in aside.rglob("*"):
-                _fsync(path)
+                sync(path)
             self._publish(aside, self.folder(key))
         finally:
             shutil.rmtree(aside, ignore_errors=True)
@@ -139,7 +140,7 @@ class WindowStore:
                 os.rename(final, old)
             os.rename(aside, final)
         shutil.rmtree(old, ignore_errors=True)
-        _fsync(self.root)
+        sync(self.root)
 
     def _alone(self) -> "BaseFileLock":
         """Held while a folder is read or replaced: nobody reads half of one window and half of another."""
@@ -172,7 +173,8 @@ def _write_forecast(forecast: Forecast, path: Path) -> None:
     from pyarrow import parquet
 
     columns = {name: getattr(forecast, name) for name in ("open_time_ns", "symbol", "p_raw", "p")}
-    parquet.write_table(pa.table(columns), path)
+    with about(path):
+        parquet.write_table(pa.table(columns), path)
 
 
 def _read_forecast(path: Path) -> Forecast:
@@ -180,11 +182,3 @@ def _read_forecast(path: Path) -> Forecast:
 
     table = parquet.read_table(path)
     return Forecast(**{name: np.asarray(table[name]) for name in table.column_names})
-
-
-def _fsync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from typing import Any, Literal, Protocol
 
 from botscalp.errors import UserError
+from botscalp.shortages import shortage
 
 Say = Callable[..., None]
 Work = Callable[[int, Say], None]
@@ -163,7 +164,7 @@ def _end_with_parent() -> None:
 
 
 def _portable(error: Exception) -> Exception:
-    """An error that can be pickled, and says where it was raised."""
+    """An error that can be pickled, and says where it was raised unless that is the user's to mend."""
     if isinstance(error, UserError):
         return error
-    return RuntimeError("in a worker:\n" + "".join(traceback.format_exception(error)))
+    return shortage(error) or RuntimeError("in a worker:\n" + "".join(traceback.format_exception(error)))

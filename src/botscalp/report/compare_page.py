@@ -24,6 +24,7 @@ from botscalp.report.figures.ranking import ranking
 from botscalp.report.figures.search_luck import search_luck
 from botscalp.report.outcomes import MEANING
 from botscalp.report.page import rendered
+from botscalp.whole_files import write_whole
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +54,7 @@ def write_compare_page(folder: Path, found: Found, curves: "Mapping[str, pd.Data
     """
     drawn = (ranking(found), parallel(found), overlay(found, curves), search_luck(found))
     pictures = {picture.name: picture for picture in drawn if picture is not None}
-    (folder / FILE).write_text(_page(folder, found, pictures), encoding="utf-8")
+    write_whole(folder / FILE, _page(folder, found, pictures))
     (folder / FIGURES).mkdir(exist_ok=True)
     for name, picture in pictures.items():
         write_png(folder / FIGURES / f"{name}.png", picture.figure)

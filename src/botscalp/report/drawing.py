@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
+from botscalp.whole_files import whole
+
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
@@ -164,8 +166,8 @@ def svg(picture: Picture) -> str:
 
 def write_png(path: Path, figure: "Figure") -> None:
     """The figure on the light page's ground."""
-    with style():
-        figure.savefig(path, format="png", dpi=PNG_DPI, facecolor=SURFACE)
+    with style(), whole(path) as aside:
+        figure.savefig(aside, format="png", dpi=PNG_DPI, facecolor=SURFACE)
 
 
 def css_variables(palette: dict[str, str]) -> str:

@@ -11,6 +11,7 @@ from botscalp.report.material import Material
 from botscalp.report.outcomes import MEANING
 from botscalp.report.page import rendered
 from botscalp.report.sections import Section, sections
+from botscalp.whole_files import write_whole
 
 FILE, FIGURES = "report.html", "figures"
 _QUESTIONS = {
@@ -31,7 +32,7 @@ def write_report(folder: Path, summary: Mapping[str, Any], material: Material) -
         material: what the pictures are drawn from beyond it.
     """
     found = sections(summary, material)
-    (folder / FILE).write_text(_page(summary, found), encoding="utf-8")
+    write_whole(folder / FILE, _page(summary, found))
     (folder / FIGURES).mkdir(exist_ok=True)
     for section in found:
         for part in section.parts:

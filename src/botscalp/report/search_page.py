@@ -18,6 +18,7 @@ from botscalp.report.numbers import estimate, number, written
 from botscalp.report.outcomes import MEANING
 from botscalp.report.page import rendered
 from botscalp.report.tables import Table
+from botscalp.whole_files import write_whole
 
 FILE, FIGURES = "search.html", "figures"
 Found = Mapping[str, Any]
@@ -29,7 +30,7 @@ def write_search_page(folder: Path, found: Found) -> None:
     drawn = (trial_history(found), trial_windows(found), trial_importance(found), trial_slices(found))
     pictures = {picture.name: picture for picture in drawn if picture is not None}
     (folder / FIGURES).mkdir(parents=True, exist_ok=True)
-    (folder / FILE).write_text(_page(folder, found, pictures), encoding="utf-8")
+    write_whole(folder / FILE, _page(folder, found, pictures))
     for name, picture in pictures.items():
         write_png(folder / FIGURES / f"{name}.png", picture.figure)
 

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib import import_module
@@ -39,6 +38,7 @@ from botscalp.sentinels.walk import Pipeline
 from botscalp.statistics import figures
 from botscalp.statistics.bootstrap import interval_alone
 from botscalp.types import Count, NonNegativeInt
+from botscalp.whole_files import write_whole
 from botscalp.windows import Range, Window
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def run_audit(experiment: Experiment, settings: AuditSettings, folder: Path) -> 
         with experiment.tracking.run(new) as run:
             audited = audit(pipeline, panel, windows, settings, watch)
             found = _found(experiment, windows, settings, audited, origin, run.location)
-            _write(folder / RESULT, found)
+            write_whole(folder / RESULT, json.dumps(found, indent=1, allow_nan=False) + "\n")
             report.conclude(audited)
             metrics = {f"audit/{rule.name}": rule.value for rule in audited.rules}
             run.log_result(TrackedResult(metrics=metrics, tags={"audit": audited.diagnosis.finding}), folder)
@@ -222,10 +222,3 @@ def _found(
         },
         "mlflow": location,
     }
-
-
-def _write(path: Path, found: dict[str, Any]) -> None:
-    """Whole or not at all."""
-    aside = path.with_name(f".{path.name}")
-    aside.write_text(json.dumps(found, indent=1, allow_nan=False) + "\n")
-    os.replace(aside, path)

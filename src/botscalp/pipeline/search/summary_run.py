@@ -8,6 +8,7 @@ from typing import Any
 from botscalp.pipeline.search.plan import Plan
 from botscalp.pipeline.tracking import NewRun, TrackedResult, Tracking
 from botscalp.pipeline.trials import Trial
+from botscalp.whole_files import write_whole
 
 FILE = "search.json"
 
@@ -48,5 +49,5 @@ def record_search(
     }
     with tracking.run(new) as run:
         write_search_page(folder, found)
-        path.write_text(text)
+        write_whole(path, text)
         run.log_result(TrackedResult(metrics=metrics, note=found["conclusion"]), folder)

@@ -24,6 +24,7 @@ from botscalp.pipeline.stopwatch import Stopwatch
 from botscalp.pipeline.tracking import TrackedResult, TrackedWindow
 from botscalp.pipeline.trading import chosen_brackets
 from botscalp.pipeline.window import FittedWindow
+from botscalp.whole_files import write_whole
 from botscalp.windows import Window
 
 logger = logging.getLogger(__name__)
@@ -122,7 +123,7 @@ def run_trial(experiment: Experiment, order: TrialOrder, folder: Path) -> dict[s
             fit_s=sum(fit.fit_s for fit in fits),
             total_s=watch.total_s,
         )
-        (folder / FILE).write_text(json.dumps(asdict(found), indent=1) + "\n")
+        write_whole(folder / FILE, json.dumps(asdict(found), indent=1) + "\n")
         run.log_result(_tracked(found, order), folder)
     return asdict(found)
 

@@ -16,6 +16,7 @@ from botscalp.pipeline.tracking.recording import (
     Tracking,
     WindowFigures,
 )
+from botscalp.pipeline.tracking.spool import replay
 from botscalp.pipeline.tracking.store import artifacts_of, finished_runs, open_store
 
 __all__ = [
@@ -33,4 +34,5 @@ __all__ = [
     "close_orphans",
     "finished_runs",
     "open_store",
+    "replay",
 ]

@@ -2,11 +2,9 @@
 
 import logging
 import threading
-import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from mlflow.entities import Metric
+from botscalp.pipeline.tracking.clock import Clock, steady_clock
 
 logger = logging.getLogger(__name__)
 
@@ -23,8 +21,9 @@ class SystemMetrics:
     first. Whatever goes wrong is said once, and no matter of the run.
     """
 
-    def __init__(self, interval_s: float = INTERVAL_S) -> None:
+    def __init__(self, interval_s: float = INTERVAL_S, *, clock: Clock | None = None) -> None:
         self.interval_s = interval_s
+        self.clock = clock or steady_clock()
         self.samples: list[tuple[int, dict[str, float]]] = []
         """time in ms since 1970, and the mean or last of each metric since the sample before"""
         self.ended = threading.Event()
@@ -45,16 +44,14 @@ class SystemMetrics:
         self.thread = threading.Thread(target=self._sample, args=(monitor,), daemon=True, name="system metrics")
         self.thread.start()
 
-    def stop(self) -> "list[Metric]":
-        """End the thread after a last sample; all samples, those of a metric as its steps."""
-        from mlflow.entities import Metric
-
+    def stop(self) -> list[tuple[str, float, int, int]]:
+        """End the thread after a last sample; all samples as (name, value, time in ms, step)."""
         self.ended.set()
         if self.thread is not None:
             self.thread.join()
         samples, self.samples = self.samples, []
         return [
-            Metric(f"system/{name}", value, time_ms, step)
+            (f"system/{name}", value, time_ms, step)
             for step, (time_ms, values) in enumerate(samples)
             for name, value in values.items()
         ]
@@ -63,7 +60,7 @@ class SystemMetrics:
         try:
             while True:
                 last = self.ended.wait(self.interval_s)
-                self.samples.append((int(time.time() * 1000), _sampled(monitor)))
+                self.samples.append((self.clock(), _sampled(monitor)))
                 if last:
                     return
                 if len(self.samples) >= MOST:

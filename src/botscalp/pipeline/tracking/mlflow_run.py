@@ -1,32 +1,38 @@
-"""tracking=mlflow: a parent run for the job, a child run for each window."""
+"""tracking=mlflow: a parent run for the job, a child run for each window.
 
+What cannot be recorded at its beginning ends the run: nothing is lost yet. Later on it is spooled, and the run goes on.
+"""
+
+import contextlib
 import logging
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from botscalp.errors import Interrupted
+from botscalp.pipeline.tracking.clock import Clock, steady_clock
 from botscalp.pipeline.tracking.colours import COLOUR, next_colour
-from botscalp.pipeline.tracking.dataset import dataset_input
 from botscalp.pipeline.tracking.machine import SystemMetrics
 from botscalp.pipeline.tracking.orphans import OWNER, close_orphans, this_process
-from botscalp.pipeline.tracking.recording import NewRun, TrackedResult, TrackedWindow
-from botscalp.pipeline.tracking.store import open_store, runs_of
-from botscalp.pipeline.tracking.study import NOTE, present_study
+from botscalp.pipeline.tracking.recording import (
+    Begun,
+    Ended,
+    NewRun,
+    Record,
+    Resulted,
+    TrackedResult,
+    TrackedWindow,
+    Windowed,
+)
+from botscalp.pipeline.tracking.spool import Spool, reason, replay
+from botscalp.pipeline.tracking.store import answering, open_store, runs_of, store_errors
+from botscalp.pipeline.tracking.study import present_study
+from botscalp.pipeline.tracking.writing import RunWriter
 from botscalp.pipeline.trials import Search, record_sharpes, record_trial, search_so_far
 from botscalp.pipeline.uninterrupted import uninterrupted
 
-if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Metric
-
 logger = logging.getLogger(__name__)
-
-MOST_METRICS = 1000
-"""that MLflow takes at once"""
 
 
 @dataclass(frozen=True)
@@ -35,148 +41,114 @@ class MlflowTracking:
 
     @contextmanager
     def run(self, new: NewRun) -> "Iterator[MlflowRun]":
-        with uninterrupted():
-            client, experiment_id, uri = open_store(new.store, new.study)
-            close_orphans(client)
-            colour = next_colour([run.data.tags.get(COLOUR) for run in runs_of(client, experiment_id)])
-            ours = {"trials": str(new.trial.count), "level": "study", OWNER: this_process(), COLOUR: colour}
-            run_id = client.create_run(experiment_id, run_name=new.name, tags={**new.tags, **ours}).info.run_id
-        location = {"tracking_uri": uri, "experiment": new.study, "run_id": run_id}
-        run = MlflowRun(client, experiment_id, run_id, location, new, colour)
+        run = _begun(new)
         try:
-            run.log_beginning()
-            record_trial(new.store, new.trial, run_id)
+            with answering(new.store):
+                run.log_beginning()
+            record_trial(new.store, new.trial, run.writer.run_id)
             yield run
-        except (Interrupted, KeyboardInterrupt):
-            run.end("KILLED")
-            raise
-        except BaseException:
-            run.end("FAILED")
+        except BaseException as error:
+            with contextlib.suppress(OSError):  # no room for the spool either: what ended the run is what to say
+                run.end("KILLED" if isinstance(error, Interrupted | KeyboardInterrupt) else "FAILED")
             raise
         run.end("FINISHED")
         _present(run)
 
 
-@dataclass(frozen=True)
-class MlflowRun:
-    """A parent run and its children."""
+@uninterrupted()
+def _begun(new: NewRun) -> "MlflowRun":
+    """The run in the store, which is brought up to date first.
 
-    client: "MlflowClient"
-    experiment_id: str
-    run_id: str
+    Raises:
+        UserError: the store does not answer, or the study was deleted there.
+    """
+    clock = steady_clock()
+    client, experiment_id, uri = open_store(new.store, new.study)
+    replay(new.store)
+    with answering(new.store):
+        close_orphans(client)
+        colour = next_colour([run.data.tags.get(COLOUR) for run in runs_of(client, experiment_id)])
+        ours = {"trials": str(new.trial.count), "level": "study", OWNER: this_process(), COLOUR: colour}
+        tags, now_ms = {**new.tags, **ours}, clock()
+        made = client.create_run(experiment_id, start_time=now_ms, run_name=new.name, tags=tags)
+        writer = RunWriter.of(client, made)
+    return MlflowRun(
+        writer=writer,
+        location={"tracking_uri": uri, "experiment": new.study, "run_id": writer.run_id},
+        begun=Begun(time_ms=now_ms, run_id=writer.run_id, tags=tags, new=new),
+        clock=clock,
+        spool=Spool.of(new.store, writer.run_id),
+        machine=SystemMetrics(clock=clock),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MlflowRun:
+    """A run that is being recorded."""
+
+    writer: RunWriter
     location: dict[str, str]
-    new: NewRun
-    colour: str
-    steps: "list[Metric]" = field(default_factory=list)
-    """values of windows that wait: pages list metrics as they were logged, and the headline is to come first"""
-    machine: SystemMetrics = field(default_factory=SystemMetrics)
+    begun: Begun
+    clock: Clock
+    spool: Spool
+    machine: SystemMetrics
+    records: list[Record] = field(default_factory=list)
+    """all so far: the spool is to hold them from the beginning, for the store may be gone"""
 
     @uninterrupted()
     def log_beginning(self) -> None:
         """Parameters, bars and config; what the machine does is watched from here on."""
-        from mlflow.entities import Param
-
-        # MLflow's names know no @, which Hydra's overrides of one group at several places hold
-        params = [Param(key.replace("@", ":"), value) for key, value in self.new.params.items()]
-        self.client.log_batch(self.run_id, params=params)
-        if self.new.dataset is not None:
-            self.client.log_inputs(self.run_id, [dataset_input(self.new.dataset)])
-        if self.new.config is not None:
-            self.client.log_artifact(self.run_id, str(self.new.config))
-        self.machine.start(self.run_id, self.location["tracking_uri"])
+        self.records.append(self.begun)
+        self.writer.write(self.begun)
+        self.machine.start(self.writer.run_id, self.location["tracking_uri"])
 
     def search(self, sharpes: Sequence[float | None]) -> Search:
         """A line of the ledger, and what it holds by then."""
-        record_sharpes(self.new.store, sharpes, self.run_id)
-        return search_so_far(self.new.store, self.new.trial)
+        store = self.begun.new.store
+        record_sharpes(store, sharpes, self.writer.run_id)
+        return search_so_far(store, self.begun.new.trial)
 
-    @uninterrupted()
     def log_window(self, window: TrackedWindow) -> None:
         """A child run with the window's epochs and metrics."""
-        from mlflow.entities import Metric, RunTag
+        self._record(Windowed(time_ms=self.clock(), window=window))
 
-        now_ms = _now_ms()
-        tags = {
-            "level": "window",
-            "window": str(window.index),
-            "window.test_start": _iso(window.test_start_ns),
-            "mlflow.parentRunId": self.run_id,
-            COLOUR: self.colour,
-        }
-        child = self.client.create_run(self.experiment_id, run_name=window.name, tags=tags).info.run_id
-        epochs = [
-            Metric(name, value, now_ms, epoch)
-            for epoch, values in enumerate(window.history)
-            for name, value in values.items()
-        ]
-        self.client.log_batch(child, metrics=epochs + _known(window.metrics, now_ms))
-        self.client.set_terminated(child, "FINISHED")
-        self.client.log_batch(self.run_id, tags=[RunTag("windows", str(window.index + 1))])
-        self.steps.extend(_steps(window.index, window.test_start_ns, window.metrics))
-
-    @uninterrupted()
     def log_result(self, result: TrackedResult, folder: Path) -> None:
-        """The headline metrics in their order, those of the windows, tags, note, files and tables."""
-        from mlflow.entities import RunTag
+        """What it came to, with the folder's files."""
+        self._record(Resulted(time_ms=self.clock(), result=result, folder=folder.absolute()))
 
-        self._log_metrics(_known(result.metrics, _now_ms()))
-        for window in result.windows:
-            self.steps.extend(_steps(window.index, window.test_start_ns, window.metrics))
-        self._log_steps()
-        tags = {**result.tags, **({NOTE: result.note} if result.note else {})}
-        self.client.log_batch(self.run_id, tags=[RunTag(key, value) for key, value in tags.items()])
-        self.client.log_artifacts(self.run_id, str(folder))
-        for name, rows in result.tables.items():
-            columns = {column: [row[column] for row in rows] for column in rows[0]} if rows else {}
-            self.client.log_table(self.run_id, columns, f"tables/{name}.json")
+    def end(self, status: str) -> None:
+        """Say how the run ended; what was spooled is tried once more."""
+        machine = self.machine.stop()
+        self._record(Ended(time_ms=self.clock(), status=status, machine=machine))
+        if self.spool.begun:
+            replay(self.begun.new.store, warns=False)
 
     @uninterrupted()
-    def end(self, status: str) -> None:
-        """Say how the run ended, after what its windows came to and what the machine did."""
+    def _record(self, record: Record) -> None:
+        """Into the store, or, once that has failed, into the spool: hours of training stand behind the run."""
+        self.records.append(record)
+        if self.spool.begun:
+            self.spool.append([record])
+            return
         try:
-            self.steps.extend(self.machine.stop())
-            self._log_steps()
-        finally:
-            self.client.set_terminated(self.run_id, status)
-
-    def _log_steps(self) -> None:
-        self._log_metrics(self.steps)
-        self.steps.clear()
-
-    def _log_metrics(self, metrics: "list[Metric]") -> None:
-        for start in range(0, len(metrics), MOST_METRICS):
-            self.client.log_batch(self.run_id, metrics=metrics[start : start + MOST_METRICS])
+            self.writer.write(record)
+        except store_errors() as error:
+            self.spool.append(self.records)
+            logger.warning(
+                "MLflow's store does not take what is recorded of this run: %s\n"
+                "  the run goes on; its record is kept in %s, and the next command on this store tries again",
+                reason(error),
+                self.spool.path,
+            )
 
 
 @uninterrupted()
 def _present(run: MlflowRun) -> None:
     """Bring the study's page up to date; the run is finished, and not worth less where that fails."""
-    from mlflow.exceptions import MlflowException
-
+    if run.spool.begun:
+        return
+    new = run.begun.new
     try:
-        present_study(run.client, run.experiment_id, run.new.store)
-    except MlflowException as error:
-        logger.warning("the page of study %s in MLflow is not up to date: %s", run.new.study, error)
-
-
-def _known(metrics: Mapping[str, float | None], now_ms: int) -> "list[Metric]":
-    """One value each, of those that have one."""
-    from mlflow.entities import Metric
-
-    return [Metric(name, value, now_ms, 0) for name, value in metrics.items() if value is not None]
-
-
-def _steps(index: int, test_start_ns: int, metrics: Mapping[str, float | None]) -> "list[Metric]":
-    """A window's values as steps of `window/...`, dated by the start of its test: charts over time show when that was."""
-    from mlflow.entities import Metric
-
-    start_ms = test_start_ns // 1_000_000
-    return [Metric(f"window/{name}", value, start_ms, index) for name, value in metrics.items() if value is not None]
-
-
-def _now_ms() -> int:
-    return int(time.time() * 1000)
-
-
-def _iso(time_ns: int) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time_ns / 1e9))
+        present_study(run.writer.client, run.writer.experiment_id, new.store)
+    except store_errors() as error:
+        logger.warning("the page of study %s in MLflow is not up to date: %s", new.study, reason(error))

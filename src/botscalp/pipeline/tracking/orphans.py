@@ -1,7 +1,10 @@
 """Runs that a process which no longer exists left RUNNING."""
 
 import logging
+import os
 from typing import TYPE_CHECKING
+
+from botscalp.pipeline.process_start import start_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -20,7 +23,7 @@ def close_orphans(client: "MlflowClient") -> None:
             parent = run.data.tags.get("mlflow.parentRunId")
             if owner is None and parent is not None:
                 owner = client.get_run(parent).data.tags.get(OWNER)
-            if owner is not None and not _alive(owner):
+            if owner is not None and not alive(owner):
                 client.set_terminated(run.info.run_id, "KILLED")
                 logger.info("closed run %s, whose process is gone", run.info.run_name)
 
@@ -29,13 +32,10 @@ def this_process() -> str:
     """This process, in a way that a reused process id or a restarted machine does not answer to."""
     import platform
 
-    import psutil
-
-    process = psutil.Process()
-    return f"{platform.node()}/{process.pid}/{process.create_time():.2f}"
+    return f"{platform.node()}/{os.getpid()}/{start_of(os.getpid())}"
 
 
-def _alive(owner: str) -> bool:
+def alive(owner: str) -> bool:
     """Whether the process still runs; one on another machine is given the benefit of the doubt."""
     import platform
 
@@ -45,6 +45,6 @@ def _alive(owner: str) -> bool:
     if node != platform.node():
         return True
     try:
-        return f"{psutil.Process(int(pid)).create_time():.2f}" == created
+        return start_of(int(pid)) == created
     except psutil.NoSuchProcess:
         return False

@@ -99,6 +99,50 @@ class TrackedResult:
     """rows by the table's name; each becomes tables/<name>.json, which MLflow shows as a table"""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Begun:
+    """A run begins."""
+
+    time_ms: int
+    run_id: str
+    """in MLflow"""
+    tags: Mapping[str, str]
+    """with those that say whose it is"""
+    new: NewRun
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windowed:
+    """A window is fitted."""
+
+    time_ms: int
+    window: TrackedWindow
+
+
+@dataclass(frozen=True, kw_only=True)
+class Resulted:
+    """All windows are traded and judged."""
+
+    time_ms: int
+    result: TrackedResult
+    folder: Path
+    """whose files become artifacts"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ended:
+    """The run is over."""
+
+    time_ms: int
+    status: str
+    machine: Sequence[tuple[str, float, int, int]]
+    """what it did meanwhile: name, value, time in ms and step"""
+
+
+Record = Begun | Windowed | Resulted | Ended
+"""what is recorded of a run, in this order; windows as many as there are, a result unless it failed before"""
+
+
 class TrackedRun(Protocol):
     """A run that is being recorded."""
 

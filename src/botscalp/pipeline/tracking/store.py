@@ -6,6 +6,9 @@ is created aside, too: that takes seconds, and a process that is killed in them 
 
 import logging
 import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,20 +21,23 @@ if TYPE_CHECKING:
 
 MOST_RUNS = 50_000
 """that one search of MLflow's returns"""
+LOCKED_S = 20
+"""that a lock of another process is waited for, as long as MLflow waits"""
 
 
 def open_store(store: Path, study: str) -> "tuple[MlflowClient, str, str]":
     """The client of the store, the id of the study's experiment, and the store's address; created where missing.
 
     Raises:
-        UserError: the study was deleted in the tracking store.
+        UserError: the study was deleted in the tracking store, or that does not answer.
     """
     from filelock import FileLock
 
     root = store.resolve()
     root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / "mlflow.lock"):
+    with FileLock(root / "mlflow.lock"), answering(store):
         _create(root / "mlflow.db")
+        _try_writing(root / "mlflow.db")
         client = client_of(store)
         experiment = client.get_experiment_by_name(study)
         if experiment is None:
@@ -47,17 +53,21 @@ def _create(database: Path) -> None:
     if database.exists():
         return
     aside = database.with_name(f".{database.name}")
-    for left in aside.parent.glob(
-        f"{aside.name}*"
-    ):  # by a killed process; a journal would be played back into the new file
-        left.unlink()
+    for left in aside.parent.glob(f"{aside.name}*"):
+        left.unlink()  # by a killed process; a journal would be played back into the new file
     _client(aside).search_experiments(max_results=1)
     os.replace(aside, database)
 
 
 def client_of(store: Path) -> "MlflowClient":
-    """The client of the store."""
-    return _client(store.resolve() / "mlflow.db")
+    """The client of the store.
+
+    Raises:
+        UserError: the database does not answer. MLflow would ask it again and again, for minutes.
+    """
+    with answering(store):
+        _try_reading(store.resolve() / "mlflow.db")
+        return _client(store.resolve() / "mlflow.db")
 
 
 def _client(database: Path) -> "MlflowClient":
@@ -66,9 +76,55 @@ def _client(database: Path) -> "MlflowClient":
     os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # errors reach us, and need no traceback too
     from mlflow import MlflowClient
 
     return MlflowClient(tracking_uri=f"sqlite:///{database}")
+
+
+def store_errors() -> tuple[type[Exception], ...]:
+    """What a store raises that does not answer, or does not take what is recorded."""
+    from mlflow.exceptions import MlflowException
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return MlflowException, SQLAlchemyError, sqlite3.Error, OSError
+
+
+@contextmanager
+def answering(store: Path) -> Iterator[None]:
+    """Errors of the database inside are the user's to mend.
+
+    Raises:
+        UserError: it does not answer.
+    """
+    try:
+        yield
+    except store_errors() as error:
+        if isinstance(error, OSError) or getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE":
+            raise  # what the system says is clear by itself, and so is what is wrong with a name
+        problem = f"its tracking database mlflow.db does not answer: {str(error).partition(chr(10))[0]}"
+        remedy = "end what holds it, or mend its permissions; move a damaged one away, or record nothing: tracking=none"
+        raise UserError("store", store, problem, remedy) from error
+
+
+def _try_reading(database: Path) -> None:
+    if database.exists():
+        with closing(_connection(database)) as connection:
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+
+
+def _try_writing(database: Path) -> None:
+    """Up to a first change, which is taken back."""
+    if database.exists():
+        with closing(_connection(database)) as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            (version,) = connection.execute("PRAGMA user_version").fetchone()
+            connection.execute(f"PRAGMA user_version = {version + 1}")
+            connection.rollback()
+
+
+def _connection(database: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=LOCKED_S, isolation_level=None)
 
 
 def database_of(store: Path) -> Path:
