@@ -14,7 +14,7 @@ from botscalp.pipeline.tracking.dataset import dataset_input
 from botscalp.pipeline.tracking.machine import SystemMetrics
 from botscalp.pipeline.tracking.orphans import OWNER, close_orphans, this_process
 from botscalp.pipeline.tracking.recording import NewRun, TrackedResult, TrackedWindow
-from botscalp.pipeline.tracking.store import open_store, runs_of
+from botscalp.pipeline.tracking.store import alone, open_store, runs_of
 from botscalp.pipeline.tracking.study import NOTE, present_study
 from botscalp.pipeline.trials import Search, record_sharpes, record_trial, search_so_far
 from botscalp.pipeline.uninterrupted import uninterrupted
@@ -38,9 +38,10 @@ class MlflowTracking:
         with uninterrupted():
             client, experiment_id, uri = open_store(new.store, new.study)
             close_orphans(client)
-            colour = next_colour([run.data.tags.get(COLOUR) for run in runs_of(client, experiment_id)])
-            ours = {"trials": str(new.trial.count), "level": "study", OWNER: this_process(), COLOUR: colour}
-            run_id = client.create_run(experiment_id, run_name=new.name, tags={**new.tags, **ours}).info.run_id
+            with alone(new.store):  # or runs that begin at once take the same colour
+                colour = next_colour([run.data.tags.get(COLOUR) for run in runs_of(client, experiment_id)])
+                ours = {"trials": str(new.trial.count), "level": "study", OWNER: this_process(), COLOUR: colour}
+                run_id = client.create_run(experiment_id, run_name=new.name, tags={**new.tags, **ours}).info.run_id
         location = {"tracking_uri": uri, "experiment": new.study, "run_id": run_id}
         run = MlflowRun(client, experiment_id, run_id, location, new, colour)
         try:

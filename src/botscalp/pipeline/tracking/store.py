@@ -5,6 +5,7 @@ It is created once and under a lock before anything is logged: processes that cr
 
 import logging
 import os
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,9 +13,13 @@ from botscalp.errors import UserError
 from botscalp.options import nearest
 
 if TYPE_CHECKING:
+    from filelock import BaseFileLock
     from mlflow import MlflowClient
     from mlflow.entities import Run
+    from sqlalchemy.engine.interfaces import DBAPIConnection
 
+WAIT_S = 60
+"""for a database that another process is writing to"""
 MOST_RUNS = 50_000
 """that one search of MLflow's returns"""
 
@@ -25,11 +30,9 @@ def open_store(store: Path, study: str) -> "tuple[MlflowClient, str, str]":
     Raises:
         UserError: the study was deleted in the tracking store.
     """
-    from filelock import FileLock
-
     root = store.resolve()
     root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / "mlflow.lock"):
+    with alone(store):
         client = client_of(store)
         experiment = client.get_experiment_by_name(study)
         if experiment is None:
@@ -40,6 +43,13 @@ def open_store(store: Path, study: str) -> "tuple[MlflowClient, str, str]":
     return client, experiment.experiment_id, address(store)
 
 
+def alone(store: Path) -> "BaseFileLock":
+    """Held while something is read from the store and written back by what it says: others may be at the same."""
+    from filelock import FileLock
+
+    return FileLock(store.resolve() / "mlflow.lock")
+
+
 def client_of(store: Path) -> "MlflowClient":
     """The client of the store; MLflow and what it brings are told to be quiet, and to tell nobody."""
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
@@ -47,8 +57,20 @@ def client_of(store: Path) -> "MlflowClient":
     logging.getLogger("alembic").setLevel(logging.WARNING)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     from mlflow import MlflowClient
+    from sqlalchemy import Engine, event
 
+    if not event.contains(Engine, "connect", _patient):
+        event.listen(Engine, "connect", _patient)
     return MlflowClient(tracking_uri=address(store))
+
+
+def _patient(connection: "DBAPIConnection", record: object) -> None:
+    """Let SQLite wait for others who write: by itself it gives up after five seconds, which a loaded machine takes.
+
+    MLflow asks for patience too, but not before its first look at a store.
+    """
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute(f"PRAGMA busy_timeout = {WAIT_S * 1000}")
 
 
 def database_of(store: Path) -> Path:
