@@ -1,11 +1,13 @@
-"""How runs end in MLflow's store, what is found there again, and that processes may start at once."""
+"""How runs end in MLflow's store, and what is found there again; tests/drills has processes that start at once."""
 
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Timer
 
 import psutil
 import pytest
@@ -96,6 +98,17 @@ def test_orphans_are_closed_and_living_runs_are_left(store: Path) -> None:
     assert {client.get_run(ids[name]).info.status for name in ids.keys() - killed} == {"RUNNING"}
 
 
+def test_a_store_that_another_process_writes_to_is_waited_for(store: Path) -> None:
+    """For longer than the five seconds after which SQLite gives up by itself."""
+    writing = sqlite3.connect(store / "mlflow.db", isolation_level=None, check_same_thread=False)
+    writing.execute("BEGIN EXCLUSIVE")
+    done = Timer(6.0, lambda: writing.execute("COMMIT"))
+    done.start()
+    assert open_store(store, "s")[1] == "1"
+    done.join()
+    writing.close()
+
+
 def test_a_study_that_was_deleted_is_refused_by_name(store: Path) -> None:
     client, experiment_id, _ = open_store(store, "gone")
     client.delete_experiment(experiment_id)
@@ -144,19 +157,6 @@ def test_nothing_is_recorded_without_tracking(tmp_path: Path) -> None:
     assert run.location is None and run.search([1.0]) is None and not folder.exists()
 
 
-START = """
-import sys
-from pathlib import Path
-from botscalp.pipeline.tracking import MlflowTracking, NewRun, TrackedResult
-from botscalp.pipeline.trials import Trial
-files = Path(sys.argv[3])
-job = {"study": sys.argv[2], "name": "n", "params": {"seed": "1"}, "tags": {}, "config": files / "config.yaml"}
-job["trial"] = Trial(count=1, markets=("m",), test_start="2024-01-01", test_end="2024-02-01")
-with MlflowTracking().run(NewRun(store=Path(sys.argv[1]), **job)) as run:
-    run.log_result(TrackedResult(metrics={"test/auc": 0.5}, tags={"verdict": "REJECTED"}), files)
-"""
-
-
 def test_a_kill_while_the_store_is_made_leaves_none(tmp_path: Path) -> None:
     """Its tables take seconds, and half of them could never be opened again."""
     opening = "import sys, pathlib; from botscalp.pipeline.tracking import open_store; open_store(pathlib.Path(sys.argv[1]), 's')"
@@ -170,26 +170,6 @@ def test_a_kill_while_the_store_is_made_leaves_none(tmp_path: Path) -> None:
     (tmp_path / ".mlflow.db-journal").write_text("of a transaction that the kill cut off")
     _, experiment_id, _ = open_store(tmp_path, "s")
     assert experiment_id == "1" and [path.name for path in tmp_path.glob("*mlflow.db*")] == ["mlflow.db"]
-
-
-@pytest.mark.slow
-def test_processes_that_start_at_once_on_a_fresh_store_all_succeed(tmp_path: Path) -> None:
-    (tmp_path / "files").mkdir()
-    (tmp_path / "files/config.yaml").touch()
-    arguments = [sys.executable, "-c", START, str(tmp_path / "store")]
-    studies = ["same", "same", "same", "other"]
-    processes = [
-        subprocess.Popen([*arguments, study, str(tmp_path / "files")], stderr=subprocess.PIPE, text=True)
-        for study in studies
-    ]
-    for process in processes:
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
-    client, _, _ = open_store(tmp_path / "store", "same")
-    runs = runs_at(client, "study")
-    assert [run.info.status for run in runs] == ["FINISHED"] * 4
-    names = {experiment.experiment_id: experiment.name for experiment in client.search_experiments()}
-    assert sorted(names[run.info.experiment_id] for run in runs) == sorted(studies)
 
 
 assert os.environ["MLFLOW_DISABLE_TELEMETRY"] == "true"

@@ -26,7 +26,7 @@ from botscalp.pipeline.tracking.recording import (
     Windowed,
 )
 from botscalp.pipeline.tracking.spool import Spool, reason, replay
-from botscalp.pipeline.tracking.store import answering, open_store, runs_of, store_errors
+from botscalp.pipeline.tracking.store import alone, answering, open_store, runs_of, store_errors
 from botscalp.pipeline.tracking.study import present_study
 from botscalp.pipeline.tracking.writing import RunWriter
 from botscalp.pipeline.trials import Search, record_sharpes, record_trial, search_so_far
@@ -67,10 +67,11 @@ def _begun(new: NewRun) -> "MlflowRun":
     replay(new.store)
     with answering(new.store):
         close_orphans(client)
-        colour = next_colour([run.data.tags.get(COLOUR) for run in runs_of(client, experiment_id)])
-        ours = {"trials": str(new.trial.count), "level": "study", OWNER: this_process(), COLOUR: colour}
-        tags, now_ms = {**new.tags, **ours}, clock()
-        made = client.create_run(experiment_id, start_time=now_ms, run_name=new.name, tags=tags)
+        with alone(new.store):  # or runs that begin at once take the same colour
+            colour = next_colour([run.data.tags.get(COLOUR) for run in runs_of(client, experiment_id)])
+            ours = {"trials": str(new.trial.count), "level": "study", OWNER: this_process(), COLOUR: colour}
+            tags, now_ms = {**new.tags, **ours}, clock()
+            made = client.create_run(experiment_id, start_time=now_ms, run_name=new.name, tags=tags)
         writer = RunWriter.of(client, made)
     return MlflowRun(
         writer=writer,

@@ -16,13 +16,17 @@ from botscalp.errors import UserError
 from botscalp.options import nearest
 
 if TYPE_CHECKING:
+    from filelock import BaseFileLock
     from mlflow import MlflowClient
     from mlflow.entities import Run
+    from sqlalchemy.engine.interfaces import DBAPIConnection
 
+WAIT_S = 60
+"""for a database that other processes are writing to"""
 MOST_RUNS = 50_000
 """that one search of MLflow's returns"""
 LOCKED_S = 20
-"""that a lock of another process is waited for, as long as MLflow waits"""
+"""for a database to answer at all, before anything is recorded"""
 
 
 def open_store(store: Path, study: str) -> "tuple[MlflowClient, str, str]":
@@ -31,11 +35,9 @@ def open_store(store: Path, study: str) -> "tuple[MlflowClient, str, str]":
     Raises:
         UserError: the study was deleted in the tracking store, or that does not answer.
     """
-    from filelock import FileLock
-
     root = store.resolve()
     root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / "mlflow.lock"), answering(store):
+    with alone(store), answering(store):
         _create(root / "mlflow.db")
         _try_writing(root / "mlflow.db")
         client = client_of(store)
@@ -59,6 +61,13 @@ def _create(database: Path) -> None:
     os.replace(aside, database)
 
 
+def alone(store: Path) -> "BaseFileLock":
+    """Held while something is read from the store and written back by what it says: others may be at the same."""
+    from filelock import FileLock
+
+    return FileLock(store.resolve() / "mlflow.lock")
+
+
 def client_of(store: Path) -> "MlflowClient":
     """The client of the store.
 
@@ -78,7 +87,10 @@ def _client(database: Path) -> "MlflowClient":
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)  # errors reach us, and need no traceback too
     from mlflow import MlflowClient
+    from sqlalchemy import Engine, event
 
+    if not event.contains(Engine, "connect", _patient):
+        event.listen(Engine, "connect", _patient)
     return MlflowClient(tracking_uri=f"sqlite:///{database}")
 
 
@@ -125,6 +137,15 @@ def _try_writing(database: Path) -> None:
 
 def _connection(database: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=LOCKED_S, isolation_level=None)
+
+
+def _patient(connection: "DBAPIConnection", record: object) -> None:
+    """Let SQLite wait for others who write: by itself it gives up after five seconds, which a loaded machine takes.
+
+    MLflow asks for patience too, but not before its first look at a store.
+    """
+    if isinstance(connection, sqlite3.Connection):
+        connection.execute(f"PRAGMA busy_timeout = {WAIT_S * 1000}")
 
 
 def database_of(store: Path) -> Path:

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from botscalp.pipeline.tracking.colours import COLOUR, distinct
 from botscalp.pipeline.tracking.notes import study_note
-from botscalp.pipeline.tracking.store import runs_of
+from botscalp.pipeline.tracking.store import alone, runs_of
 from botscalp.pipeline.tracking.view import VIEW, differing, shared_view
 
 if TYPE_CHECKING:
@@ -18,6 +18,11 @@ NOTE = "mlflow.note.content"
 
 def present_study(client: "MlflowClient", experiment_id: str, store: Path) -> "list[Run]":
     """Bring the study's colours, view and note up to date, and return its runs, the oldest first."""
+    with alone(store):  # MLflow takes two first values of one tag for a fault
+        return _presented(client, experiment_id, store)
+
+
+def _presented(client: "MlflowClient", experiment_id: str, store: Path) -> "list[Run]":
     runs = runs_of(client, experiment_id)
     for run, colour in zip(runs, distinct([run.data.tags.get(COLOUR) for run in runs]), strict=True):
         if run.data.tags.get(COLOUR) != colour:
