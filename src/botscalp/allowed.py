@@ -20,7 +20,8 @@ _PLUGINS = ("hydra.launcher._target_", "hydra.sweeper._target_")
 """Hydra itself builds none there but installed plugins"""
 _BUILT_BY_HYDRA = ("botscalp.sweep.SweepProgress", "botscalp.search.Referee")
 _LOGGING = (
-    *("botscalp.pipeline.progress.TerminalHandler", "logging.StreamHandler", "logging.FileHandler"),
+    *("botscalp.pipeline.progress.TerminalHandler", "botscalp.pipeline.progress.RunLog"),
+    *("logging.StreamHandler", "logging.FileHandler"),
     *("logging.Formatter", "colorlog.ColoredFormatter"),
 )
 _LOG_FILES = ("${hydra.runtime.output_dir}/log.txt", "${hydra.runtime.output_dir}/${hydra.job.name}.log")

@@ -124,7 +124,7 @@ def _record(
             for index in range(1, WINDOWS):
                 run.log_window(_window(number, index))
             release.wait(PATIENCE_S)
-            alive = run.client.get_run(run.run_id).info.status == "RUNNING"
+            alive = run.writer.client.get_run(run.writer.run_id).info.status == "RUNNING"
             run.search([float(number)])
             run.log_result(TrackedResult(metrics=_metrics(number), tags={"verdict": "REJECTED"}), files)
         said.put(None if alive else "closed")

@@ -202,5 +202,5 @@ def test_a_page_that_cannot_be_presented_costs_no_run(
     monkeypatch.setattr(mlflow_run, "present_study", fail)
     with MlflowTracking().run(new_run(store)) as run:
         pass
-    assert run.client.get_run(run.run_id).info.status == "FINISHED"
+    assert run.writer.client.get_run(run.writer.run_id).info.status == "FINISHED"
     assert "the page of study s in MLflow is not up to date: the disk is full" in caplog.text
