@@ -47,9 +47,7 @@ def _create(database: Path) -> None:
     if database.exists():
         return
     aside = database.with_name(f".{database.name}")
-    for left in aside.parent.glob(
-        f"{aside.name}*"
-    ):  # by a killed process; a journal would be played back into the new file
+    for left in aside.parent.glob(f"{aside.name}*"):  # by a kill; a journal would be played back into the new file
         left.unlink()
     _client(aside).search_experiments(max_results=1)
     os.replace(aside, database)
