@@ -12,6 +12,7 @@ from scipy.special import expit, logit
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
+from threadpoolctl import threadpool_limits
 
 from botscalp.calibration import Calibration, IsotonicMap, LogOddsMap
 from botscalp.calibration.options import Beta, Isotonic, NoCalibration, Platt, Temperature
@@ -162,3 +163,15 @@ def test_isotonic_is_constant_beyond_its_knots() -> None:
     fitted = Isotonic().fitted(np.array([0.3, 0.4, 0.5, 0.6]), np.array([0.0, 1.0, 0.0, 1.0]))
     assert fitted == IsotonicMap((0.3, 0.4, 0.5, 0.6), (0.0, 0.5, 0.5, 1.0))
     np.testing.assert_allclose(fitted.calibrated(np.array([0.0, 0.35, 0.45, 1.0])), [0.0, 0.25, 0.5, 1.0])
+
+
+@pytest.mark.parametrize("option", FITTING, ids=lambda option: option.name)
+def test_threads_change_no_bit(option: Calibration) -> None:
+    """Rows enough for a BLAS to split among its threads."""
+    p, rng = forecasts(40_000, spread=0.3)
+    label = (rng.uniform(size=len(p)) < p).astype(np.float64)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.append(option.fitted(expit(1.4 * logit(p) + 0.1), label).as_dict())
+    assert found[0] == found[1]

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from tests.drills.kills import STAGES, Kill, Moment, Watched, asked, finished
@@ -40,13 +40,14 @@ def killed_and_resumed(words: Sequence[str], cwd: Path, moments: Sequence[Moment
     chain = Chain(run=Run(cwd))
     before: Windows = {}
     for number, moment in enumerate(moments):
-        workers = 1 + number % 2
-        resume = ["resume=true"] * bool(chain.kills)
-        watched = Watched([*words, *resume, f"trainer.window_workers={workers}"], cwd, windows=windows)
-        kill = watched.killed(moment, lasts_s)
-        chain.fitted_again |= made_anew(before, before := fits_in(cwd))
-        if kill is None:
-            continue
+        kill = None
+        while kill is None:
+            workers = 1 + number % 2
+            resume = ["resume=true"] * bool(chain.kills)
+            watched = Watched([*words, *resume, f"trainer.window_workers={workers}"], cwd, windows=windows)
+            kill = watched.killed(moment, lasts_s)
+            chain.fitted_again |= made_anew(before, before := fits_in(cwd))
+            moment = replace(moment, share=moment.share / 2)  # where it came to its end before, it is caught sooner
         chain.kills.append(kill)
         chain.several += workers > 1
         print(

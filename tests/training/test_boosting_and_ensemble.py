@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from runs import bits, quiet_libraries
+from threadpoolctl import threadpool_limits
 
 from botscalp.errors import UserError
 from botscalp.features.samples import Timeline
@@ -164,3 +165,15 @@ def test_an_ensemble_of_nothing_or_of_nonsense_is_refused() -> None:
             seeds=1,
             combine="average",
         )
+
+
+def test_threads_change_no_bit_of_a_mixture() -> None:
+    """Not only where there are many rows: what solves for three weights has threads too."""
+    rng = np.random.default_rng(300)
+    p_MR = rng.uniform(0.4, 0.6, (3, 300))
+    label_R = (rng.uniform(size=300) < p_MR[0]).astype(np.float32)
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            found.append(mixture_weights(p_MR, label_R).tobytes())
+    assert found[0] == found[1]

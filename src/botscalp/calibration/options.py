@@ -136,12 +136,14 @@ def _logistic(*columns: Float64, label: Float64, intercept: bool = True) -> tupl
     A trace of ridge (1e-6 on the summed log loss) keeps the slopes finite where the labels are separable.
     """
     from sklearn.linear_model import LogisticRegression
+    from threadpoolctl import threadpool_limits
 
     x = np.stack(columns, axis=1)
     centre = x.mean(axis=0) if intercept else np.zeros(len(columns))
     scale = np.sqrt(np.mean((x - centre) ** 2, axis=0))
     scale[scale <= 1e-12 * np.abs(centre)] = np.inf
     fit = LogisticRegression(C=1e6, fit_intercept=intercept, tol=1e-10, max_iter=1000)
-    fit.fit((x - centre) / scale, label)
+    with threadpool_limits(1):  # the last bits of BLAS depend on its threads
+        fit.fit((x - centre) / scale, label)
     slopes = fit.coef_[0] / scale
     return slopes.tolist(), float(np.sum(fit.intercept_) - slopes @ centre)

@@ -76,6 +76,7 @@ def mixture_weights(p_MR: Float64, label_R: Float32) -> Float64:
     The loss is convex in the weights, so what a descent finds is the best there is.
     """
     from scipy.optimize import minimize
+    from threadpoolctl import threadpool_limits
 
     likelihood_MR = np.where(label_R == 1.0, p_MR, 1 - p_MR)
 
@@ -84,19 +85,20 @@ def mixture_weights(p_MR: Float64, label_R: Float32) -> Float64:
         return -float(np.log(mixed_R).mean()), -(likelihood_MR / mixed_R).mean(axis=1)
 
     members = len(p_MR)
-    found = minimize(
-        loss,
-        np.full(members, 1 / members),
-        jac=True,
-        method="SLSQP",
-        bounds=[(0.0, 1.0)] * members,
-        constraints={
-            "type": "eq",
-            "fun": lambda weight_M: weight_M.sum() - 1.0,
-            "jac": lambda weight_M: np.ones(members),
-        },
-        options={"ftol": 1e-10},
-    )
+    with threadpool_limits(1):  # the last bits of LAPACK depend on its threads
+        found = minimize(
+            loss,
+            np.full(members, 1 / members),
+            jac=True,
+            method="SLSQP",
+            bounds=[(0.0, 1.0)] * members,
+            constraints={
+                "type": "eq",
+                "fun": lambda weight_M: weight_M.sum() - 1.0,
+                "jac": lambda weight_M: np.ones(members),
+            },
+            options={"ftol": 1e-10},
+        )
     weight_M: Float64 = np.maximum(found.x, 0.0)
     weight_M /= weight_M.sum()
     return weight_M
