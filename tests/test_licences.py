@@ -3,6 +3,7 @@
 import re
 
 import pytest
+
 from tests.licences import PAGE, PARTS, rows
 
 COPYLEFT = re.compile(r"\bA?GPL|(?<!Lesser )General Public License")

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, requires
 
 import pytest
-from tests.locks import ROOT, pinned
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+
+from tests.locks import ROOT, pinned
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 LAYERS = {"dev": ("", "torch", "dev"), "bench": ("", "torch", "dev", "bench")}

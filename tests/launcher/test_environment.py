@@ -35,7 +35,7 @@ def test_an_environment_is_made_once_for_a_lock_file(tmp_path: Path) -> None:
     assert not (box.root / "env/litter").exists()
 
     lock.write_text(f"six==1.17.0 --hash=sha256:{'0' * 64}\n")
-    with pytest.raises(CommandFailedError, match="(?i)hash mismatch"):
+    with pytest.raises(CommandFailedError, match=r"(?i)hash mismatch"):
         box.script("environment.py", _wanted(lock.name))
 
     lock.write_text(f"six==1.17.0 --hash=sha256:{SIX}\n")
