@@ -208,6 +208,14 @@ def test_a_short_s_target_is_traded_through_downwards() -> None:
     assert trade.fees_quote == pytest.approx(0.13786)
 
 
+@pytest.mark.parametrize(("high", "reason"), [(105.1, "timeout"), (105.2, "target")])
+def test_half_a_tick_beyond_a_target_is_a_whole_one(high: float, reason: str) -> None:
+    """Prices come in ticks of 0.1: beyond 105.1 by half of one is 105.2."""
+    rows = [QUIET, QUIET, (100, high, 99, 101), QUIET, (101, 102, 100, 101)]
+    trade = only_trade(run(rows, [UP] + [NONE] * 4, through_ticks=0.5, round_prices=True))
+    assert trade.reason == reason
+
+
 def test_the_bid_trades_through_a_long_s_target() -> None:
     """Spread 200 bps: in at 101, target 106, a tick of 1 beyond it 107, which the bid touches at a mid of 107 / 0.99 = 108.08."""
     rows = [QUIET, (100, 108, 99.5, 106), (106, 108.1, 105, 106)]

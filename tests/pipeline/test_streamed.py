@@ -5,8 +5,6 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from runs import composed, quiet_libraries
 
 from botscalp.backtest.stretches import run_stretches
@@ -19,7 +17,7 @@ from botscalp.pipeline.streamed import StreamedWindow, stream_window
 from botscalp.pipeline.window import check_windows, fit_window
 from botscalp.times import DAY_NS
 from botscalp.types import Bars
-from botscalp.windows import Range, Window, drawn_days, united
+from botscalp.windows import Range, Window, drawn_days
 
 EXPERIMENT = composed("trainer.days=5")
 (BARS,) = EXPERIMENT.data.load()
@@ -121,16 +119,6 @@ def test_no_bar_is_read_or_learnt_from_twice(interval: str) -> None:
     assert one.fit.n_validation == whole.sum() + half.sum()
 
 
-@given(st.lists(st.tuples(st.integers(0, 99), st.integers(1, 20)), min_size=1))
-def test_united_ranges_hold_the_same_times_apart_from_each_other(spans: list[tuple[int, int]]) -> None:
-    ranges = [Range(start, start + length) for start, length in spans]
-    apart = united(ranges)
-    assert {time for one in ranges for time in range(one.start_ns, one.end_ns)} == {
-        time for one in apart for time in range(one.start_ns, one.end_ns)
-    }
-    assert all(first.end_ns < second.start_ns for first, second in pairwise(apart))
-
-
 def test_too_many_days_are_refused_before_anything_is_trained() -> None:
     panel = build_panel((BARS,), features=EXPERIMENT.features, label=EXPERIMENT.label, seed=0)
     trainer = replace(EXPERIMENT.trainer, days=15)
@@ -149,12 +137,3 @@ def test_what_training_is_compared_with_was_learnt_from(parts: list[StreamedWind
     """The forecast of the training range is that of the drawn days: on others the model is as blind as on the test."""
     for window, one in zip(WINDOWS, parts, strict=True):
         assert set(one.fit.train.open_time_ns // DAY_NS) == set(drawn_days(window.train, 5, 1))
-
-
-def test_days_are_whole_and_inside_the_range() -> None:
-    part = Range(10 * DAY_NS + 1, 40 * DAY_NS - 1)
-    seen = np.concatenate([drawn_days(part, 7, seed) for seed in range(100)])
-    assert set(seen) == set(range(11, 39))
-    assert all(np.all(np.diff(drawn_days(part, 28, seed)) == 1) for seed in range(3))
-    with pytest.raises(UserError, match="28 whole days"):
-        drawn_days(part, 29, 0)

@@ -338,6 +338,13 @@ def test_the_whole_sample_fires_where_its_windows_are_too_short_for_intervals() 
     assert [rule.name for rule in judge(evidence, THRESHOLDS, real=True, tracked=True).reasons()] == ["auc_too_high"]
 
 
+def test_the_surest_window_is_the_one_whose_least_auc_is_highest() -> None:
+    """Not the one that reaches highest, and not the last: [0.66, 0.70] is shown, and above the line of 0.65."""
+    aucs = (Estimate(0.68, (0.66, 0.70)), Estimate(0.75, (0.60, 0.90)))
+    rule = rules_of(changed(windows=windows(*aucs)))["auc_too_high"]
+    assert (rule.result, rule.value, rule.low, rule.high) == ("fired", 0.68, 0.66, 0.70)
+
+
 def test_trivial_data_ends_suspicious(tmp_path: Path) -> None:
     """The story that the project began with: a perfect score on data anyone predicts, and somebody says so."""
     words = ("data=trivial", "data.start=2023-01-01", "data.end=2023-02-20", "model.hidden=8")

@@ -79,6 +79,8 @@ def test_undefined_values_are_none() -> None:
 def test_saturated_forecasts_have_a_finite_log_loss() -> None:
     got = probability_metrics(np.array([0.0, 1.0]), np.array([1.0, 1.0]), np.array([0.5, 0.5]))
     assert got["log_loss"] == pytest.approx(-np.log(1e-7) / 2, rel=1e-6)
+    sure = probability_metrics(np.array([0.0, 1.0]), np.array([0.0, 1.0]), np.array([0.5, 0.5]))
+    assert sure["log_loss"] == pytest.approx(1e-7, rel=1e-6)  # -ln(1 - 1e-7)
 
 
 def test_rows_without_label_or_probability_are_our_own_mistake() -> None:

@@ -43,3 +43,14 @@ def test_every_day_is_drawn_by_some_seed_and_none_much_more_often() -> None:
     part = Range(0, 20 * DAY_NS)
     counts = np.bincount(np.concatenate([drawn_days(part, 5, seed) for seed in range(400)]), minlength=20)
     assert counts.min() > 60 and counts.max() < 145  # 100 each, five standard deviations of 8.7
+
+
+def test_what_touches_or_lies_inside_is_joined() -> None:
+    ranges = [Range(20, 30), Range(0, 10), Range(2, 5), Range(10, 12), Range(13, 20)]
+    assert united(ranges) == [Range(0, 12), Range(13, 30)]
+
+
+def test_the_first_and_the_last_whole_day_are_drawn_too() -> None:
+    part = Range(10 * DAY_NS + 1, 40 * DAY_NS - 1)
+    seen = np.concatenate([drawn_days(part, 7, seed) for seed in range(100)])
+    assert set(seen) == set(range(11, 39))
