@@ -3,24 +3,22 @@
 import logging
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from runs import quiet_libraries
 
 from botscalp.pipeline.tracking import machine
 from botscalp.pipeline.tracking.machine import SystemMetrics
+from botscalp.pipeline.tracking.recording import Sample
 from botscalp.pipeline.tracking.store import address
-
-if TYPE_CHECKING:
-    from mlflow.entities import Metric
 
 
 def threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name == "system metrics"]
 
 
-def sampled(tmp_path: Path, metrics: SystemMetrics, *, pause_s: float = 0.0) -> "list[Metric]":
+def sampled(tmp_path: Path, metrics: SystemMetrics, *, pause_s: float = 0.0) -> list[Sample]:
     with quiet_libraries():
         metrics.start("a run", address(tmp_path))
         threading.Event().wait(pause_s)
@@ -32,7 +30,7 @@ def sampled(tmp_path: Path, metrics: SystemMetrics, *, pause_s: float = 0.0) -> 
 def test_a_run_shorter_than_the_interval_has_one_sample(tmp_path: Path) -> None:
     found = sampled(tmp_path, SystemMetrics(interval_s=60))
     assert {metric.step for metric in found} == {0}
-    assert {"system/cpu_utilization_percentage", "system/disk_available_megabytes"} <= {metric.key for metric in found}
+    assert {"system/cpu_utilization_percentage", "system/disk_available_megabytes"} <= {metric.name for metric in found}
 
 
 def test_samples_are_steps_and_half_of_them_are_dropped_when_they_are_many(
@@ -41,9 +39,9 @@ def test_samples_are_steps_and_half_of_them_are_dropped_when_they_are_many(
     monkeypatch.setattr(machine, "MOST", 6)
     metrics = SystemMetrics(interval_s=0.01)
     found = sampled(tmp_path, metrics, pause_s=0.5)
-    memory = [metric for metric in found if metric.key == "system/system_memory_usage_megabytes"]
+    memory = [metric for metric in found if metric.name == "system/system_memory_usage_megabytes"]
     assert [metric.step for metric in memory] == list(range(len(memory))) and 3 <= len(memory) <= 7
-    times = [metric.timestamp for metric in memory]
+    times = [metric.time_ms for metric in memory]
     assert times == sorted(times) and metrics.interval_s >= 0.04
 
 

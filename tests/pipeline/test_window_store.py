@@ -116,7 +116,7 @@ def test_a_failing_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monk
     assert [path.name for path in store.root.iterdir() if path.is_dir()] == [] and store.load(KEY) is None
 
 
-@pytest.mark.parametrize("step", ["_write_forecast", "write_model", "_fsync"])
+@pytest.mark.parametrize("step", ["_write_forecast", "write_model", "sync"])
 def test_a_kill_in_the_middle_of_writing_leaves_no_window(
     step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

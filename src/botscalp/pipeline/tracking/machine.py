@@ -5,6 +5,7 @@ import threading
 from typing import Any
 
 from botscalp.pipeline.tracking.clock import Clock, steady_clock
+from botscalp.pipeline.tracking.recording import Sample
 
 logger = logging.getLogger(__name__)
 
@@ -44,14 +45,14 @@ class SystemMetrics:
         self.thread = threading.Thread(target=self._sample, args=(monitor,), daemon=True, name="system metrics")
         self.thread.start()
 
-    def stop(self) -> list[tuple[str, float, int, int]]:
-        """End the thread after a last sample; all samples as (name, value, time in ms, step)."""
+    def stop(self) -> list[Sample]:
+        """End the thread after a last sample; all samples, those of a metric as its steps."""
         self.ended.set()
         if self.thread is not None:
             self.thread.join()
         samples, self.samples = self.samples, []
         return [
-            (f"system/{name}", value, time_ms, step)
+            Sample(f"system/{name}", value, time_ms, step)
             for step, (time_ms, values) in enumerate(samples)
             for name, value in values.items()
         ]

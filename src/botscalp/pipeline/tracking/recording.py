@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from botscalp.pipeline.trials import Search, Trial
 from botscalp.pipeline.window import FittedWindow
@@ -129,14 +129,23 @@ class Resulted:
     """whose files become artifacts"""
 
 
+class Sample(NamedTuple):
+    """A figure of the machine."""
+
+    name: str
+    value: float
+    time_ms: int
+    step: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Ended:
     """The run is over."""
 
     time_ms: int
     status: str
-    machine: Sequence[tuple[str, float, int, int]]
-    """what it did meanwhile: name, value, time in ms and step"""
+    machine: Sequence[Sample]
+    """what it did meanwhile"""
 
 
 Record = Begun | Windowed | Resulted | Ended
