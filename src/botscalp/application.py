@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from botscalp.config import CONF
 from botscalp.errors import CausalityError, Interrupted, UnwantedVerdictError, UserError
 from botscalp.options import nearest
+from botscalp.secrets import masked, refuse_variables
 
 _QUOTING = """quote a value that holds braces, commas or = twice: 'data.path="bars/{symbol}.parquet"'"""
 
@@ -55,6 +56,7 @@ def _alone(task: Task, config_name: str, verb: str | None) -> Task:
     def run(cfg: DictConfig) -> Any:
         _interrupt_on_signals()  # a launcher may run the task in a process of its own
         try:
+            refuse_variables(cfg)  # of a sweep's job: what the sweep itself sets
             return task(cfg)
         except Exception as error:
             if HydraConfig.get().mode == RunMode.MULTIRUN:
@@ -111,9 +113,9 @@ def _explained(error: BaseException, config_name: str, verb: str | None) -> int 
             again = shlex.join(["python", "-m", f"botscalp.{config_name}", *words])
             code, message = 130, f"interrupted. {'Finished windows are kept. ' if resume else ''}To go on: {again}"
         case _:
-            traceback.print_exception(error)
+            print(masked("".join(traceback.format_exception(error))), end="", file=sys.stderr)
             code, message = 1, "this is a fault of botscalp, not of your input; please report the lines above"
-    print(message, file=sys.stderr)
+    print(masked(message), file=sys.stderr)
     return code
 
 
