@@ -103,7 +103,7 @@ drill-parallel: $(DEV) ## many processes on one fresh store, two sweeps on one c
 	$(BIN)/python -m tests.drills.parallel
 
 drill-secrets: $(DEV) ## secrets planted wherever a user may keep some, looked for in all that is written
-	$(BIN)/python -m tests.drills.secrets
+	$(BIN)/python -m tests.drills.leaks
 
 drill-mutation: $(DEV) ## change the core a little in hundreds of ways, and count which changes the tests notice
 	$(BIN)/python -m tests.drills.mutation

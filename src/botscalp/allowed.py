@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from botscalp.errors import UserError
 from botscalp.options import trust, trusts
+from botscalp.secrets import refuse_variables
 
 FLAG = "--trust"
 _PLUGINS = ("hydra.launcher._target_", "hydra.sweeper._target_")
@@ -27,7 +28,6 @@ _LOGGING = (
 _LOG_FILES = ("${hydra.runtime.output_dir}/log.txt", "${hydra.runtime.output_dir}/${hydra.job.name}.log")
 _STREAMS = ("ext://sys.stdout", "ext://sys.stderr")
 _ONLY_TYPED: dict[str, Any] = {
-    "hydra.job.env_set": None,
     "hydra.launcher.site.poweroff": ["sudo", "-n", "systemctl", "poweroff"],
     "hydra.launcher.connection.proxy_command": None,
     "hydra.launcher.travel.python": None,
@@ -110,8 +110,9 @@ def check(cfg: DictConfig, argv: Sequence[str]) -> None:
         argv: the words that the user typed.
 
     Raises:
-        UserError: naming the key and what it asks for.
+        UserError: naming the key and what it asks for, or the variable of the environment that it reads.
     """
+    refuse_variables(cfg)
     typed = {word.lstrip("+").partition("=")[0] for word in argv}
     for place, value in _leaves(OmegaConf.to_container(cfg, resolve=False)):
         key = ".".join(place)

@@ -24,6 +24,7 @@ from botscalp.composition import composition_message, set_in
 from botscalp.config import CONF
 from botscalp.errors import CausalityError, Interrupted, UnwantedVerdictError, UserError
 from botscalp.options import trust
+from botscalp.secrets import masked
 from botscalp.shortages import shortage
 
 Task = Callable[[DictConfig], Any]
@@ -117,9 +118,9 @@ def _explained(error: BaseException, config_name: str, typed: Sequence[str]) -> 
             again = shlex.join(["python", "-m", f"botscalp.{config_name}", *typed, *resume])
             code, message = 130, f"interrupted. {'Finished windows are kept. ' if resume else ''}To go on: {again}"
         case _:
-            traceback.print_exception(error)
+            print(masked("".join(traceback.format_exception(error))), end="", file=sys.stderr)
             code, message = 1, "this is a fault of botscalp, not of your input; please report the lines above"
-    print(message, file=sys.stderr)
+    print(masked(message), file=sys.stderr)
     return code
 
 

@@ -67,7 +67,7 @@ def fetch(cfg: DictConfig) -> None:
     from botscalp.archive.filling import alone, tidy
     from botscalp.archive.plan import Span, planned
     from botscalp.archive.summary import stored, to_fetch
-    from botscalp.archive.web import Patience, Web
+    from botscalp.archive.web import Patience, Web, without_credentials
     from botscalp.data.store import read_manifest
 
     request = request_of(cfg)
@@ -75,8 +75,9 @@ def fetch(cfg: DictConfig) -> None:
     span = Span.of(request.start, request.end, today=today)
     wanted = request.series
     stop = threading.Event()
-    web = Web(key="base_url", at_once=request.at_once, patience=Patience(), stop=stop)
-    archive = Archive(web, request.base_url)
+    base_url, credentials = without_credentials(request.base_url)
+    web = Web(key="base_url", at_once=request.at_once, patience=Patience(), stop=stop, credentials=credentials)
+    archive = Archive(web, base_url)
     locks = nullcontext() if request.dry_run else alone(request.store, wanted)
     with closing(web), locks, ThreadPoolExecutor(request.at_once) as executor:
         try:
@@ -213,18 +214,21 @@ def filters(cfg: DictConfig) -> None:
     symbols, remedy = list(request.symbols), "run the same command again later"
     if kept := [symbol for symbol in kept_symbols(store, market) if symbol not in symbols]:
         remedy += f"; or delete {filters_file(store, market)}, for which {', '.join(kept)} are asked too"
-    with closing(interface(market, remedy)) as web:
-        found = fetch_filters(web, request.rest_url[market], market=market, symbols=kept + symbols)
+    web, url = interface(request, remedy)
+    with closing(web):
+        found = fetch_filters(web, url, market=market, symbols=kept + symbols)
     for symbol, one in found.symbols.items():
         print(f"{symbol}: tick {one.tick:g}, step {one.step:g}, at least {one.min_notional:g} of notional")
     print(f"backtest.filters={write_filters(store, found)}")
 
 
-def interface(market: str, remedy: str) -> "Web":
-    """A session with the exchange itself."""
-    from botscalp.archive.web import Patience, Web
+def interface(request: Request, remedy: str) -> "tuple[Web, str]":
+    """A session with the exchange itself, and its address."""
+    from botscalp.archive.web import Patience, Web, without_credentials
 
-    return Web(key=f"rest_url.{market}", at_once=1, patience=Patience(), stop=threading.Event(), remedy=remedy)
+    url, credentials = without_credentials(request.rest_url[request.market])
+    key, stop = f"rest_url.{request.market}", threading.Event()
+    return Web(key=key, at_once=1, patience=Patience(), stop=stop, credentials=credentials, remedy=remedy), url
 
 
 def ask_for_recent(request: Request, span: "Span", wanted: "Sequence[Series]") -> None:
@@ -240,8 +244,9 @@ def ask_for_recent(request: Request, span: "Span", wanted: "Sequence[Series]") -
 
     end_ns = span.end_ns(now=datetime.now(UTC))
     remedy = "run the same command again later, or do without the last bars: recent=false; the archive's are stored"
-    with closing(interface(request.market, remedy)) as web:
-        exchange = Exchange(web, request.rest_url[request.market], market=request.market)
+    web, url = interface(request, remedy)
+    with closing(web):
+        exchange = Exchange(web, url, market=request.market)
         for series in wanted:
             manifest = read_manifest(request.store, series)
             last_ns = max((end for start, end in covered_ns(manifest) if start < end_ns), default=span.start_ns)

@@ -48,6 +48,8 @@ class ArchiveServer:
     interface's"""
     requests: list[tuple[str, str, str | None]] = field(default_factory=list)
     """(method, path, Range)"""
+    authorizations: set[str | None] = field(default_factory=set)
+    """who asked, as the header says"""
     klines: dict[tuple[str, str, str], list[list[Any]]] = field(default_factory=dict)
     """by market, symbol, interval: rows as the interface gives them"""
     most_rows: int = 1_000
@@ -192,6 +194,7 @@ def _handler(state: ArchiveServer) -> type[BaseHTTPRequestHandler]:
         def answer(self) -> None:
             path = urlsplit(self.path).path
             state.requests.append((self.command, path, self.headers.get("Range")))
+            state.authorizations.add(self.headers.get("Authorization"))
             fault = state.fault(path if self.command == "GET" else f"{self.command} {path.lstrip('/')}")
             match fault:
                 case "dropped":

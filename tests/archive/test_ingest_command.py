@@ -3,6 +3,7 @@
 import signal
 import subprocess
 import time
+from base64 import b64encode
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,22 @@ def test_the_command_says_what_it_did_and_how_to_go_on(server: ArchiveServer, tm
     missing = command("ingest", "symbols=[BTCUSDT]", cwd=tmp_path)
     assert missing.returncode == 2 and "start=" in missing.stderr and "Traceback" not in missing.stderr
     assert "--dry-run" in command("ingest", cwd=tmp_path).stdout
+
+
+def test_a_password_in_the_address_opens_the_archive_and_is_kept_nowhere(server: ArchiveServer, tmp_path: Path) -> None:
+    url = server.url.replace("//", "//ada:hush%2Fhush@")
+    words = ["start=2024-01", "end=2024-01", f"base_url={url}", "recent=false"]
+    done = command("ingest", *words, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert server.authorizations == {f"Basic {b64encode(b'ada:hush/hush').decode()}"}
+    for path in server.files:
+        server.faults[path] = ["always forbidden"]
+    refused = command("ingest", *words, "store=others", cwd=tmp_path)
+    assert refused.returncode == 2 and f"{server.url}/data" in refused.stderr
+    written = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
+    assert server.url.encode() in b"".join(written), "the manifest says where the files come from"
+    for text in (*written, *(said.encode() for one in (done, refused) for said in (one.stdout, one.stderr))):
+        assert b"hush" not in text
 
 
 def test_two_ingests_at_once_fetch_everything_once(server: ArchiveServer, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from botscalp.archive.web import AgainError, Patience, Web
+from botscalp.archive.web import AgainError, Patience, Web, without_credentials
 from botscalp.errors import UserError
 
 
@@ -63,3 +63,24 @@ def test_certificates_that_are_none_end_in_a_message(web: Web, tmp_path: Path, m
     web.patience = replace(web.patience, attempts=1)
     with pytest.raises(UserError, match=r"none\.pem"):
         web.asked("GET", "https://127.0.0.1:9/file")
+
+
+@pytest.mark.parametrize(
+    ("url", "apart"),
+    [
+        ("https://archive.test/a", ("https://archive.test/a", None)),
+        ("https://ada:hush@archive.test:1/a", ("https://archive.test:1/a", ("ada", "hush"))),
+        ("https://ada:p%2Fw%40@archive.test", ("https://archive.test", ("ada", "p/w@"))),
+        ("https://ada:p/w@rd@archive.test", ("https://archive.test", ("ada", "p/w@rd"))),  # as it should not be written
+        ("https://token@archive.test", ("https://archive.test", ("token", ""))),
+    ],
+)
+def test_credentials_are_no_part_of_an_address(url: str, apart: tuple[str, tuple[str, str] | None]) -> None:
+    assert without_credentials(url) == apart
+
+
+def test_a_proxy_that_cannot_be_used_is_told_without_its_password(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://ada:hush@127.0.0.1:no-port")
+    with pytest.raises(UserError) as caught:
+        web.asked("GET", "https://archive.test/file")
+    assert "no-port" in str(caught.value) and "hush" not in str(caught.value)

@@ -36,7 +36,7 @@ CALLS: dict[str, dict[str, Any]] = {
     "joblib.load": {"filename": "handed.pkl"},
     "torch.load": {"f": "handed.pkl", "weights_only": False},
     "botscalp.pipeline.provenance.subprocess.run": {"args": "touch {opened}", "shell": True},
-    "botscalp.pipeline.run_folder.os.mkdir": {"path": "{opened}"},
+    "botscalp.pipeline.window_store.os.mkdir": {"path": "{opened}"},
 }
 
 LOGGING: dict[str, dict[str, Any]] = {

@@ -91,6 +91,12 @@ MISTAKES: list[tuple[str, tuple[str, ...]]] = [
     ("model=gru,linear", ("model=gru,linear",)),
     ("label.horizon", ("label.horizon", "--help")),
     ("data=file data.path=bars/{symbol}.csv", ("data.path=bars/{symbol}.csv", "quote")),
+    # what may be a secret, and would be written down
+    ("study=${oc.env:HOME}", ("study=${oc.env:HOME}: a variable may hold a secret", 'study="$NAME"')),
+    ("data.symbols=['${oc.env:HOME}']", ("data.symbols=${oc.env:HOME}",)),
+    ("hydra.run.dir=${oc.env:HOME}", ("hydra.run.dir=${oc.env:HOME}", "a secret")),
+    ("+hydra.job.env_set.X=1", ("hydra.job.env_set=X", "set the variable before the command")),
+    ("hydra.job.env_copy=[HOME]", ("hydra.job.env_copy=HOME", "set the variable before the command")),
     # a group taken away, a class that is no option
     ("~verdict", ("verdict=deleted", "leave out the override ~verdict")),
     ("~model", ("model=deleted", "leave out the override ~model")),

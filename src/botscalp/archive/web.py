@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -53,6 +53,14 @@ class Patience:
         return doubled_s * random.uniform(1.0, 1.5)
 
 
+def without_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
+    """The address, and the user and password that stood in it before an @: addresses are printed and kept, passwords are not."""
+    scheme, mark, rest = url.partition("://")
+    credentials, at, host = rest.rpartition("@")
+    user, _, password = credentials.partition(":")
+    return f"{scheme}{mark}{host}", (unquote(user), unquote(password)) if at else None
+
+
 class ServerError(UserError):
     """The server itself is not there, or asks for more patience than there is: its other URLs fare no better."""
 
@@ -76,6 +84,7 @@ class Web:
     Args:
         key, remedy: of the errors; the config key that named the server.
         at_once: connections that are kept open.
+        credentials: user and password, for a server that wants them.
     """
 
     def __init__(
@@ -85,6 +94,7 @@ class Web:
         at_once: int,
         patience: Patience,
         stop: threading.Event,
+        credentials: tuple[str, str] | None = None,
         remedy: str = "run the same command again later: what has been fetched is kept",
     ) -> None:
         self.key = key
@@ -92,6 +102,7 @@ class Web:
         self.patience = patience
         self.stop = stop
         self._session = requests.Session()
+        self._session.auth = credentials
         self._session.max_redirects = patience.redirects
         self._session.headers.update({"User-Agent": "botscalp", "Accept-Encoding": "identity"})
         for scheme in ("http://", "https://"):
@@ -238,4 +249,5 @@ def _cause(error: BaseException) -> str:
         if isinstance(inner, BaseException):
             return _cause(inner)
     text = re.sub(r"^\w+\(.*?\): ", "", str(error))  # the object that failed
+    text = re.sub(r"//[^/\s]*@", "//", text)  # credentials of a proxy
     return text.rpartition("] ")[2].strip("() ").replace("\n", " ") or type(error).__name__
