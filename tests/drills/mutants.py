@@ -45,7 +45,7 @@ def mutants(path: str, source: str) -> list[Mutant]:
     """All mutants of a module, in the order of its lines. What is said, annotated or asserted is left as it is."""
     raw = source.encode()
     made = [_mutant(path, raw, edit) for edit in _Changes(raw).found(ast.parse(source))]
-    return sorted(made, key=lambda one: one.number)
+    return sorted((one for one in made if one.source != source), key=lambda one: one.number)
 
 
 def _mutant(path: str, raw: bytes, edit: _Edit) -> Mutant:

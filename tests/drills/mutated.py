@@ -5,6 +5,7 @@ alone, are said in plain Python. Processes are forked from one that has the libr
 """
 
 import contextlib
+import gc
 import importlib.abc
 import importlib.util
 import multiprocessing
@@ -93,6 +94,7 @@ def load_libraries() -> None:
         with contextlib.suppress(ImportError):  # modules that make themselves, as six.moves does
             importlib.import_module(name)
     assert not [name for name in sys.modules if name.startswith("botscalp")]
+    gc.freeze()  # else every child's first collection copies all of it
 
 
 def notices(path: str, source: str, tests: Sequence[str], limit_s: float) -> str:

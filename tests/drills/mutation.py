@@ -15,7 +15,7 @@ from tests.drills.mutants import Mutant, mutants
 from tests.drills.mutated import FORK, ROOT, load_libraries, notices
 from tests.drills.page import Finding, conclude
 
-AT_MOST = 400
+AT_MOST = 250
 SEED = "1"
 SCORE = 0.85
 PAGE = ROOT / "docs" / "mutants.md"

@@ -202,6 +202,8 @@ def test_what_is_simulated_or_not_recorded_is_never_a_candidate(real: bool, trac
     verdict = judge(HONEST, THRESHOLDS, real=real, tracked=tracked)
     assert verdict.outcome == "INCONCLUSIVE"
     assert [rule.name for rule in verdict.reasons()] == [open_rule]
+    facts = {rule.name: (rule.value, rule.threshold) for rule in verdict.rules if rule.name in ("real_data", "tracked")}
+    assert facts == {"real_data": (float(real), 1.0), "tracked": (float(tracked), 1.0)}
 
 
 def test_too_few_trades_decide_nothing_and_the_words_say_how_many_would() -> None:

@@ -95,6 +95,7 @@ def test_rows_without_label_or_probability_are_our_own_mistake() -> None:
 def test_histogram_counts_every_row_once(p: list[float]) -> None:
     edges, counts = histogram(np.array(p))
     assert edges[:3] == [0.0, 0.01, 0.05] and edges[-3:] == [0.95, 0.99, 1.0]
+    assert np.diff(edges[2:-2]) == pytest.approx([0.05] * 18)
     assert len(counts) == len(edges) - 1 and sum(counts) == len(p)
     assert counts[0] == sum(x < 0.01 for x in p)
     assert counts[-1] == sum(x >= 0.99 for x in p)
