@@ -33,7 +33,7 @@ def shortage(error: BaseException) -> UserError | None:
         remedy = (
             f"free some, or take fewer trainer.window_workers, a smaller trainer.batch or fewer symbols; then {_AGAIN}"
         )
-        return UserError("memory", "", f"there is too little: {asked}", remedy)
+        return UserError("memory", "exhausted", asked, remedy)
     return None
 
 

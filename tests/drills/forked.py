@@ -1,6 +1,5 @@
 """Commands in processes of their own, forked from one that has imported everything: seconds less each, and as real as others."""
 
-import json
 import multiprocessing
 import os
 import sys
@@ -46,18 +45,26 @@ class Done:
     """None: it did not, and was killed"""
     stdout: str
     stderr: str
+    cwd: Path
 
     @property
     def folder(self) -> Path:
         """Of the run, from the last line."""
-        return Path(self.stdout.splitlines()[-1])
+        return self.cwd / self.stdout.splitlines()[-1]
 
 
 def nothing() -> None:
     """What happens in the new process before the command."""
 
 
-def forked(name: str, words: Sequence[str], *, cwd: Path, before: Callable[[], None] = nothing) -> Done:
+def forked(
+    name: str,
+    words: Sequence[str],
+    *,
+    cwd: Path,
+    before: Callable[[], None] = nothing,
+    longest_s: float = LONGEST_S,
+) -> Done:
     """`python -m botscalp.<name> words...` in that folder, whatever comes of it; `before` can be pickled."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(PRELOADED))
@@ -65,12 +72,18 @@ def forked(name: str, words: Sequence[str], *, cwd: Path, before: Callable[[], N
         said = Path(folder)
         process = context.Process(target=_command, args=(name, list(words), cwd, said, before))
         process.start()
-        process.join(LONGEST_S)
+        process.join(longest_s)
         if process.exitcode is None:
             process.kill()
             process.join()
-            return Done(None, (said / "stdout").read_text(), (said / "stderr").read_text())
-        return Done(process.exitcode, (said / "stdout").read_text(), (said / "stderr").read_text())
+            return Done(None, *_said(said), cwd)
+        return Done(process.exitcode, *_said(said), cwd)
+
+
+def _said(folder: Path) -> list[str]:
+    """On stdout and on stderr; nothing where it was killed before it could."""
+    paths = folder / "stdout", folder / "stderr"
+    return [path.read_text() if path.exists() else "" for path in paths]
 
 
 def _command(name: str, words: list[str], cwd: Path, said: Path, before: Callable[[], None]) -> None:
@@ -95,9 +108,3 @@ def _command(name: str, words: list[str], cwd: Path, said: Path, before: Callabl
         traceback.print_exc()
     sys.stdout.flush()
     os._exit(code if isinstance(code, int) else 1)
-
-
-def summary_of(folder: Path) -> dict[str, object]:
-    """What a run's summary.json holds."""
-    found: dict[str, object] = json.loads((folder / "summary.json").read_text())
-    return found
