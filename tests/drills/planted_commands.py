@@ -27,7 +27,6 @@ botscalp.pipeline.window.fit_window = fit_window
 SEARCH = (
     "hydra/sweeper=search",
     "study=found",
-    "model=linear",
     "label.horizon=choice(2,3)",
     "hydra.sweeper.n_trials=2",
 )
@@ -119,7 +118,7 @@ def trains(bench: Bench) -> str:
 
 def others(bench: Bench, folder: str) -> None:
     """The other commands, on that run."""
-    bench.run("sweep", "train", "-m", *TINY, "model=linear", "seed=1,2", "study=swept")
+    bench.run("sweep", "train", "-m", *TINY, "seed=1,2", "study=swept")
     bench.run("search", "train", "-m", *TINY, *SEARCH)
     bench.run("compare", "compare", "study=swept")
     bench.run("predict", "predict", f"run={folder}", "data=simulated", "data.start=2023-01-01", "data.end=2023-02-01")
@@ -169,7 +168,7 @@ def local_machine(bench: Bench) -> None:
         *("-m", "hydra/launcher=a10g", "hydra.launcher.machine=local", "hydra.launcher.needs.gpu=false"),
         *(f"hydra.launcher.travel.python={sys.executable}", f"hydra.launcher.travel.code={bench.planted.project}"),
         *("hydra.launcher.needs.disk_gb=0.1", "hydra.launcher.site.tick_s=0.2", "hydra.launcher.site.poll_s=0.5"),
-        *(*TINY, "model=linear", "seed=1", "study=elsewhere"),
+        *(*TINY, "seed=1,2", "study=elsewhere"),
     )
     bench.run("launcher, .env would travel", "train", *words, code=2)
     assert "would send secrets: .env" in (bench.said / "launcher, .env would travel.txt").read_text()
