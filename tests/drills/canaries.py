@@ -85,8 +85,8 @@ def plant(folder: Path, source: Path) -> Planted:
     variables = {name: canary(name) for name in VARIABLES}
     variables["HTTPS_PROXY"] = f"http://user:{quote(canary('HTTPS_PROXY'), safe='')}@127.0.0.1:9"
     variables["BOTSCALP_ARCHIVE"] = f"http://user:{quote(canary('BOTSCALP_ARCHIVE'), safe='')}@127.0.0.1:9"
-    canary("typed: env_set")
-    canary("typed: base_url")
+    canary("hydra.job.env_set as typed")
+    canary("base_url as typed")
     own = [*files, project / ".git/config"]
     return Planted(folder, places, {**variables, "HOME": str(home)}, own)
 

@@ -86,7 +86,7 @@ class Bench:
 
 def refusals(bench: Bench) -> None:
     """What would write a secret down, if it were done."""
-    secret = bench.planted["typed: env_set"]
+    secret = bench.planted["hydra.job.env_set as typed"]
     for number, words in enumerate(
         (
             [f"hydra.job.env_set.X={secret}"],
@@ -137,7 +137,7 @@ def ingests(bench: Bench) -> None:
     """From an archive that fails, forbids or is slow, through a proxy that is none, and what there is to do with a store."""
     ingest(bench)
     bench.run("ingest report", "ingest", "report", "store=bars")
-    typed = f"//user:{quote(bench.planted['typed: base_url'], safe='')}@"
+    typed = f"//user:{quote(bench.planted['base_url as typed'], safe='')}@"
     with published("2024-01") as server:
         url, variables = server.url.replace("//", typed), _archive(bench, server)
         bench.run("ingest filters", "ingest", "filters", "store=bars", f"rest_url.spot={url}", code=2)
