@@ -23,7 +23,7 @@ VARIABLES = (
 
 
 def new_canary() -> str:
-    """A string that is nowhere else; its / and + are written otherwise in an address."""
+    """39 characters that are nowhere else; the / and + among them are written otherwise in an address."""
     letters = string.ascii_letters + string.digits
     return "/".join(["+".join("".join(secrets.choice(letters) for _ in range(9)) for _ in "ab") for _ in "ab"])
 
@@ -62,7 +62,7 @@ def plant(folder: Path, source: Path) -> Planted:
     home, project, work = folder / "home", folder / "project", folder / "work"
     subprocess.run(["git", "clone", "--quiet", str(source), str(project)], check=True, capture_output=True)
     for part in ("src", "conf"):
-        shutil.copytree(source / part, project / part, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+        shutil.copytree(source / part, project / part, dirs_exist_ok=True)  # with what is compiled
     for words in (
         ["remote", "set-url", "origin", f"https://user:{quote(canary('git remote'), safe='')}@example.com/repo.git"],
         ["config", "http.extraheader", f"Authorization: Bearer {canary('git extraheader')}"],
@@ -85,8 +85,8 @@ def plant(folder: Path, source: Path) -> Planted:
     variables = {name: canary(name) for name in VARIABLES}
     variables["HTTPS_PROXY"] = f"http://user:{quote(canary('HTTPS_PROXY'), safe='')}@127.0.0.1:9"
     variables["BOTSCALP_ARCHIVE"] = f"http://user:{quote(canary('BOTSCALP_ARCHIVE'), safe='')}@127.0.0.1:9"
-    canary("typed: env_set")
-    canary("typed: base_url")
+    canary("hydra.job.env_set as typed")
+    canary("base_url as typed")
     own = [*files, project / ".git/config"]
     return Planted(folder, places, {**variables, "HOME": str(home)}, own)
 
@@ -127,7 +127,7 @@ def forms_of(canary: str) -> Iterator[tuple[str, bytes]]:
     yield "in an address", quote(canary, safe="").encode()
     yield "in hex", raw.hex().encode()
     for shift in range(3):  # base64 looks otherwise by where in a text it begins; the ends depend on what is around
-        yield "in base64", base64.b64encode(b" " * shift + raw)[4:-4]
+        yield f"in base64, {shift} bytes in", base64.b64encode(b" " * shift + raw)[4:-4]
 
 
 def contents(path: Path) -> Iterator[tuple[str, bytes]]:

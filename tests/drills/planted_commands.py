@@ -27,7 +27,6 @@ botscalp.pipeline.window.fit_window = fit_window
 SEARCH = (
     "hydra/sweeper=search",
     "study=found",
-    "model=linear",
     "label.horizon=choice(2,3)",
     "hydra.sweeper.n_trials=2",
 )
@@ -87,7 +86,7 @@ class Bench:
 
 def refusals(bench: Bench) -> None:
     """What would write a secret down, if it were done."""
-    secret = bench.planted["typed: env_set"]
+    secret = bench.planted["hydra.job.env_set as typed"]
     for number, words in enumerate(
         (
             [f"hydra.job.env_set.X={secret}"],
@@ -119,7 +118,7 @@ def trains(bench: Bench) -> str:
 
 def others(bench: Bench, folder: str) -> None:
     """The other commands, on that run."""
-    bench.run("sweep", "train", "-m", *TINY, "model=linear", "seed=1,2", "study=swept")
+    bench.run("sweep", "train", "-m", *TINY, "seed=1,2", "study=swept")
     bench.run("search", "train", "-m", *TINY, *SEARCH)
     bench.run("compare", "compare", "study=swept")
     bench.run("predict", "predict", f"run={folder}", "data=simulated", "data.start=2023-01-01", "data.end=2023-02-01")
@@ -138,7 +137,7 @@ def ingests(bench: Bench) -> None:
     """From an archive that fails, forbids or is slow, through a proxy that is none, and what there is to do with a store."""
     ingest(bench)
     bench.run("ingest report", "ingest", "report", "store=bars")
-    typed = f"//user:{quote(bench.planted['typed: base_url'], safe='')}@"
+    typed = f"//user:{quote(bench.planted['base_url as typed'], safe='')}@"
     with published("2024-01") as server:
         url, variables = server.url.replace("//", typed), _archive(bench, server)
         bench.run("ingest filters", "ingest", "filters", "store=bars", f"rest_url.spot={url}", code=2)
@@ -169,7 +168,7 @@ def local_machine(bench: Bench) -> None:
         *("-m", "hydra/launcher=a10g", "hydra.launcher.machine=local", "hydra.launcher.needs.gpu=false"),
         *(f"hydra.launcher.travel.python={sys.executable}", f"hydra.launcher.travel.code={bench.planted.project}"),
         *("hydra.launcher.needs.disk_gb=0.1", "hydra.launcher.site.tick_s=0.2", "hydra.launcher.site.poll_s=0.5"),
-        *(*TINY, "model=linear", "seed=1", "study=elsewhere"),
+        *(*TINY, "seed=1,2", "study=elsewhere"),
     )
     bench.run("launcher, .env would travel", "train", *words, code=2)
     assert "would send secrets: .env" in (bench.said / "launcher, .env would travel.txt").read_text()

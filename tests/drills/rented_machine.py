@@ -47,9 +47,7 @@ def rented_machine(bench: Bench) -> None:
                 "no_proxy",
             )
             variables = {name: aws.environment[name] for name in ours}
-            bench.run(
-                "launcher, rented", "train", "-m", *words, *TINY, "model=linear", "study=rented", variables=variables
-            )
+            bench.run("launcher, rented", "train", "-m", *words, *TINY, "seed=1,2", "study=rented", variables=variables)
             for instance_id in list(boxes.live):
                 boxes.end(instance_id)
         asked = [{"action": call.action, "region": call.region, **call.parameters} for call in aws.calls]

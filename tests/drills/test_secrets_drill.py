@@ -18,8 +18,8 @@ def planted(tmp_path: Path) -> Planted:
 
 def test_a_run_an_ingest_and_what_is_refused_write_no_secret(planted: Planted) -> None:
     bench = Bench(planted)
-    secret = planted["typed: env_set"]
-    bench.run("train", "train", *TINY, "model=linear")
+    secret = planted["hydra.job.env_set as typed"]
+    bench.run("train", "train", *TINY, "report=false")
     bench.run("sweep", "train", "-m", "seed=1,2", f"+hydra.job.env_set.X={secret}", code=2)
     bench.run("variable", "train", "-m", "store=${oc.env:MY_TOKEN},b", code=2)
     ingest(bench)
