@@ -14,6 +14,10 @@ class UserError(ValueError):
         self.problem = problem
         self.remedy = remedy
 
+    def about(self, key: str) -> "UserError":
+        """The same of another key: the one that the user typed to get here."""
+        return type(self)(key, self.value, self.problem, self.remedy)
+
     def __reduce__(self) -> tuple[type["UserError"], tuple[str, object, str, str]]:
         return type(self), (self.key, self.value, self.problem, self.remedy)
 

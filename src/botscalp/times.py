@@ -56,3 +56,8 @@ def time_text(time_ns: int) -> str:
     """A time for people: "2024-03-14 07:05:00 UTC", finer where it falls between seconds."""
     time = np.datetime64(int(time_ns), "ns")
     return str(np.datetime_as_string(time, unit="auto" if time_ns % SECOND_NS else "s")).replace("T", " ") + " UTC"
+
+
+def utc_text(time_ns: int) -> str:
+    """Like 2024-03-14T07:05:00Z, cut to seconds."""
+    return f"{np.datetime_as_string(np.datetime64(int(time_ns), 'ns'), unit='s')}Z"

@@ -20,9 +20,9 @@ from botscalp.archive.health_report import health_report
 from botscalp.archive.health_table import MOST_LINES, tell
 from botscalp.archive.klines import Parsed
 from botscalp.archive.writing import Part, write_month
-from botscalp.data.manifest import Series, SourceFile, month_span_ns, utc_text
+from botscalp.data.manifest import Series, SourceFile, month_span_ns
 from botscalp.errors import UserError
-from botscalp.times import UNITS_NS
+from botscalp.times import UNITS_NS, utc_text
 from botscalp.types import Bool
 
 HOUR_NS = UNITS_NS["h"]

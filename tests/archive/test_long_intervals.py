@@ -18,11 +18,11 @@ from botscalp.archive.health import health_of
 from botscalp.data.bars import clipped
 from botscalp.data.files import FileSource
 from botscalp.data.grid import Grid, grid_of
-from botscalp.data.manifest import Manifest, Series, covered_ns, month_span_ns, utc_text
+from botscalp.data.manifest import Manifest, Series, covered_ns, month_span_ns
 from botscalp.data.resample import resample
 from botscalp.data.store import read_bars, read_manifest, read_table
 from botscalp.errors import UserError
-from botscalp.times import DAY_NS, parse_interval, parse_time_ns, time_text
+from botscalp.times import DAY_NS, parse_interval, parse_time_ns, time_text, utc_text
 from botscalp.types import Bars
 
 MINUTES = "binance-spot-BTCUSDT-1m-2024-01_04.parquet"

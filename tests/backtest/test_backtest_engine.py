@@ -51,13 +51,6 @@ def test_settings_that_contradict_each_other_name_their_key(changed: dict[str, f
     assert refused.value.key == key
 
 
-@pytest.mark.parametrize("name", ["default", "a10g_2025"])
-def test_the_options_hold_every_argument_in_range(name: str) -> None:
-    values = option(name)
-    assert set(values) == {field.name for field in fields(Backtest)}
-    TypeAdapter(Backtest).validate_python(values)
-
-
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -173,7 +173,7 @@ def fill(store: Path, series: Any, market: Any) -> int:
     from botscalp.archive.klines import VALUES, Parsed
     from botscalp.archive.writing import Part, write_month
     from botscalp.data.bars import clipped, joined
-    from botscalp.data.manifest import SourceFile, month_of, month_span_ns, utc_text
+    from botscalp.data.manifest import SourceFile, month_of, month_span_ns
 
     def write(month: str, bars: Any) -> None:
         columns = {"open_time": pa.array(bars.open_time_ns // 1_000_000, pa.timestamp("ms", tz="UTC"))}

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from runs import composed_plainly
 from scipy import stats
 from sklearn.metrics import roc_auc_score
 
@@ -221,3 +222,9 @@ def test_ranges_and_symbols_that_cannot_be_are_refused_by_key() -> None:
     ):
         with pytest.raises(UserError, match=f"^{key}="):
             market(**changes)
+
+
+@pytest.mark.parametrize("option", ["simulated", "trivial"])
+def test_made_up_bars_say_so(option: str) -> None:
+    source = composed_plainly(f"data={option}").data
+    assert source.real is False and source.source == option

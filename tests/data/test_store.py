@@ -13,10 +13,10 @@ from botscalp.archive.writing import Part, write_month
 from botscalp.data.bars import clipped
 from botscalp.data.files import FileSource
 from botscalp.data.funding import read_funding
-from botscalp.data.manifest import FUNDING, Series, month_span_ns, months_between, utc_text
+from botscalp.data.manifest import FUNDING, Series, month_span_ns, months_between
 from botscalp.data.store import ingest_command, read_bars, read_months, read_table, stored_series
 from botscalp.errors import UserError
-from botscalp.times import parse_time_ns
+from botscalp.times import parse_time_ns, utc_text
 
 MONTHS = ("2024-01", "2024-02", "2024-03")
 

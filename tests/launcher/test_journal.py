@@ -23,7 +23,6 @@ LIFE: tuple[Event, ...] = (
     moved(State.STAGING),
     moved(State.RUNNING),
     Priced(at=AT + timedelta(hours=1), price=terms(1).price),
-    moved(State.HARVESTING),
     moved(State.TERMINATING),
     GONE,
     PAID,

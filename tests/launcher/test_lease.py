@@ -102,7 +102,7 @@ events = st.one_of(
 
 
 def test_a_whole_life() -> None:
-    path = (State.CHECKING, State.STAGING, State.RUNNING, State.DETACHED, State.RUNNING, State.HARVESTING)
+    path = (State.CHECKING, State.STAGING, State.RUNNING, State.DETACHED, State.RUNNING)
     lease = after(*RENTED, BOOTED, *map(moved, path), moved(State.TERMINATING), GONE, PAID)
     assert lease.state is State.SETTLED and lease.current.cost_usd == 1.0
     assert [state for state, _ in lease.current.visited] == [

@@ -230,9 +230,7 @@ def test_machine_with_work_is_handed_back(cloud: CloudModel, path: Path, state: 
     rental.acquire(ladder(cloud), fit)
     for _ in range(state is not State.STAGING):
         rental.running()
-    {State.DETACHED: rental.detached, State.INTERRUPTED: rental.interrupted, State.HARVESTING: rental.harvesting}.get(
-        state, lambda: None
-    )()
+    {State.DETACHED: rental.detached, State.INTERRUPTED: rental.interrupted}.get(state, lambda: None)()
     cloud.sleep(3600)
     again = client(cloud, path)
     instance = again.resume()
@@ -276,7 +274,6 @@ def test_every_place_to_die(tmp_path: Path) -> None:
             rental = client(cloud, path)
             rental.acquire(ladder(cloud), unfit_image("ami-1", cloud))
             rental.running()
-            rental.harvesting()
             rental.release("done")
         except Crash:
             pass

@@ -119,14 +119,13 @@ class Renting(RuleBasedStateMachine):
         self.acquire(crash_in=None, unfit=None)
         self.wait(10_000.0)
 
-    @rule(crash_in=crashes, note=st.sampled_from(["running", "detached", "interrupted", "harvesting", "lost"]))
+    @rule(crash_in=crashes, note=st.sampled_from(["running", "detached", "interrupted", "lost"]))
     def note(self, crash_in: int | None, note: str) -> None:
         def action(rental: Rental) -> None:
             possible = {
-                State.RUNNING: ("detached", "interrupted", "harvesting", "lost"),
-                State.DETACHED: ("running", "interrupted", "harvesting", "lost"),
-                State.INTERRUPTED: ("harvesting", "lost"),
-                State.HARVESTING: ("interrupted", "lost"),
+                State.RUNNING: ("detached", "interrupted", "lost"),
+                State.DETACHED: ("running", "interrupted", "lost"),
+                State.INTERRUPTED: ("lost",),
             }
             if note == "lost" in possible.get(rental.lease.state, ()):
                 rental.lost("unreachable")

@@ -1,6 +1,7 @@
 """Trees and mixtures: they learn, they come back from their weights, and a mixture is as good as its best member."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -23,26 +24,10 @@ from botscalp.training.examples import Examples
 from botscalp.training.fit import FitReport
 from botscalp.training.forecaster import Forecaster
 from botscalp.training.forecasters import forecaster_of
-from botscalp.training.settings import TrainerSettings
+from botscalp.training.settings import BASELINE
 from botscalp.types import Float32, Float64
 
-TRAINER = TrainerSettings(
-    sampling="sequences",
-    chunk=16,
-    chunks=16,
-    warmup_bars=16,
-    epochs=3,
-    batch=256,
-    lr=0.02,
-    patience=3,
-    device="cpu",
-    precision=32,
-    compile=False,
-    days=None,
-    model_per="all",
-    symbol_features=False,
-    window_workers=1,
-)
+TRAINER = replace(BASELINE, chunk=16, warmup_bars=16, epochs=3, batch=256, lr=0.02, patience=3, device="cpu")
 TREES = Boosting(trees=60, leaves=7, lr=0.1, min_leaf_rows=50, dropped_features=0.0, patience=10)
 LAGS, ROWS = 4, 4_000
 TRAIN, STOPPING, TEST = np.arange(LAGS, 2_500), np.arange(2_500, 3_200), np.arange(3_200, ROWS)

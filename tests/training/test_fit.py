@@ -16,26 +16,10 @@ from botscalp.models.linear import Linear
 from botscalp.training.examples import Examples
 from botscalp.training.fit import FitReport, fit_head, predict_head
 from botscalp.training.module import DirectionModule
-from botscalp.training.settings import TrainerSettings
+from botscalp.training.settings import BASELINE, TrainerSettings
 from botscalp.types import Float32, Int64
 
-SEQUENCES = TrainerSettings(
-    sampling="sequences",
-    chunk=16,
-    chunks=16,
-    warmup_bars=32,
-    epochs=8,
-    batch=128,
-    lr=0.02,
-    patience=2,
-    device="cpu",
-    precision=32,
-    compile=False,
-    days=None,
-    model_per="all",
-    symbol_features=False,
-    window_workers=1,
-)
+SEQUENCES = replace(BASELINE, chunk=16, warmup_bars=32, epochs=8, batch=128, lr=0.02, device="cpu")
 SAMPLES = replace(SEQUENCES, sampling="samples")
 BOTH = pytest.mark.parametrize("settings", [SAMPLES, SEQUENCES], ids=["samples", "sequences"])
 LAGS, FEATURES, ROWS = 5, 3, 4_000

@@ -3,7 +3,6 @@
 from datetime import UTC, datetime
 from itertools import pairwise
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -77,12 +76,3 @@ def test_dates_that_cannot_work_are_refused_by_key(test_start: str, test_end: st
             ns("2024-01-01"), ns("2024-07-01"), interval_ns=FIVE_MINUTES_NS, purge_ns=3 * FIVE_MINUTES_NS
         )
     assert caught.value.key == key
-
-
-@given(st.lists(st.integers(0, 50), unique=True), st.integers(0, 50), st.integers(0, 50))
-def test_rows_are_those_whose_open_time_lies_in_the_range(times: list[int], a: int, b: int) -> None:
-    open_time_ns = np.array(sorted(times), np.int64)
-    part = Range(min(a, b), max(a, b))
-    assert open_time_ns[slice(*np.searchsorted(open_time_ns, [part.start_ns, part.end_ns]))].tolist() == [
-        t for t in sorted(times) if part.start_ns <= t < part.end_ns
-    ]

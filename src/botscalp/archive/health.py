@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from botscalp.data.grid import Grid
-from botscalp.data.manifest import FUNDING, Revision, Series, covered_ns, month_span_ns, utc_text
+from botscalp.data.manifest import FUNDING, Revision, Series, covered_ns, month_span_ns
 from botscalp.data.store import ingest_command, read_manifest, read_months, times_ns
 from botscalp.errors import UserError
-from botscalp.times import DAY_NS
+from botscalp.times import DAY_NS, utc_text
 from botscalp.types import Float64, Int64
 
 if TYPE_CHECKING:

@@ -22,10 +22,9 @@ from botscalp.data.manifest import (
     month_span_ns,
     recent_ns,
     source_span_ns,
-    utc_text,
 )
 from botscalp.data.store import PENDING, damaged, read_manifest, sha256_of, times_ns
-from botscalp.times import time_text
+from botscalp.times import time_text, utc_text
 from botscalp.types import Int64
 from botscalp.whole_files import about, sync
 

@@ -17,7 +17,7 @@ from botscalp.backtest.performance import (
 )
 from botscalp.backtest.records import TIMEOUT
 from botscalp.backtest.result import Result
-from botscalp.times import DAY_NS, DAYS_PER_YEAR
+from botscalp.times import DAY_NS, DAYS_PER_YEAR, utc_text
 from botscalp.types import Bars, Bool, Float64, Int64
 
 
@@ -131,9 +131,9 @@ def drawdown(time_ns: Int64, account_quote: Float64) -> Drawdown:
     trough = int(np.argmin(account_quote / peak_quote))
     deepest = int(np.searchsorted(peak_rows, trough)) - 1
     return Drawdown(
-        start=_utc_text(time_ns[peak_rows[deepest]]),
-        trough=_utc_text(time_ns[trough]),
-        recovery=_utc_text(back_ns[deepest]) if deepest + 1 < len(peak_rows) else None,
+        start=utc_text(time_ns[peak_rows[deepest]]),
+        trough=utc_text(time_ns[trough]),
+        recovery=utc_text(back_ns[deepest]) if deepest + 1 < len(peak_rows) else None,
         length_days=float(under_ns[deepest]) / DAY_NS,
         longest_under_water_days=longest_days,
     )
@@ -276,7 +276,3 @@ def _ratio(part: float, whole: float) -> float | None:
 
 def _median(values: Float64) -> float | None:
     return float(np.median(values)) if len(values) else None
-
-
-def _utc_text(time_ns: np.int64) -> str:
-    return f"{np.datetime_as_string(np.datetime64(int(time_ns), 'ns'), unit='s')}Z"

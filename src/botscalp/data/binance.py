@@ -51,7 +51,7 @@ class BinanceSource:
             for symbol in self.symbols:
                 self._series(symbol)
         except UserError as error:
-            raise UserError(f"data.{error.key}", error.value, error.problem, error.remedy) from None
+            raise error.about(f"data.{error.key}") from None
         self._range_ns()
 
     @property
@@ -77,7 +77,7 @@ class BinanceSource:
             return tuple(self._load(symbol) for symbol in self.symbols)
         except UserError as error:
             key = "data.store" if error.key == "store" else error.key
-            raise UserError(key, error.value, error.problem, error.remedy) from None
+            raise error.about(key) from None
 
     def _load(self, symbol: str) -> Bars:
         start_ns, end_ns = self._range_ns()

@@ -34,7 +34,7 @@ def read_funding(path: Path) -> tuple[Int64, Float64]:
             columns.append(table[spelling])
         time_ns, rate = times_ns(columns[0], path), numbers(columns[1], path)
     except UserError as error:
-        raise UserError("backtest.funding", error.value, error.problem, error.remedy) from None
+        raise error.about("backtest.funding") from None
     # The exchange stamps its 08:00 some milliseconds late; that is 08:00.
     time_ns = time_ns // 1_000_000_000 * 1_000_000_000
     order = np.argsort(time_ns, kind="stable")

@@ -168,11 +168,6 @@ class Manifest:
         return json.dumps(values, indent=1) + "\n"
 
 
-def utc_text(time_ns: int) -> str:
-    """The times of a manifest: 2024-03-14T07:05:00Z, cut to seconds."""
-    return f"{np.datetime_as_string(np.datetime64(time_ns, 'ns'), unit='s')}Z"
-
-
 def month_span_ns(month: str) -> tuple[int, int]:
     """[start, end) of the month "2024-01", or of the day "2024-01-31"."""
     if len(month) == 10:

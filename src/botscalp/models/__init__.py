@@ -7,8 +7,8 @@ if TYPE_CHECKING:
 
 
 class Model(Protocol):
-    """An option of the model group."""
+    """An option of the model group that is a network; boosting and ensemble bring forecasters of their own."""
 
     def head(self, *, n_features: int, lags: int) -> "CausalHead":
-        """A fresh network whose forward maps [B, lags, n_features] to logits [B]."""
+        """A fresh network whose forward maps [B, S, n_features] to the logits of the last step, [B, 1]."""
         ...

@@ -100,7 +100,7 @@ def _finer(pattern: str | None, bars: Sequence[Bars]) -> tuple[Bars | None, ...]
     try:
         finer = FileSource(path=pattern, symbols=symbols, start=None, end=None).load()
     except UserError as error:
-        raise UserError("backtest.finer", error.value, error.problem, error.remedy) from None
+        raise error.about("backtest.finer") from None
     coarse_ns, fine_ns = bars[0].interval_ns, finer[0].interval_ns
     if fine_ns >= coarse_ns or coarse_ns % fine_ns:
         raise UserError(

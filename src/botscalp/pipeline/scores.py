@@ -53,7 +53,7 @@ def read_scores(path: Path, bars: Sequence[Bars], *, once: Sequence[str] = ("sym
         table = _columns(table_of(path), path, bars)
     except UserError as error:
         key = error.key if error.key != "data.path" else "predictions"
-        raise UserError(key, error.value, error.problem, error.remedy) from None
+        raise error.about(key) from None
     for wrong, problem in (
         (~table.p.between(0, 1) & table.p.notna(), "is no probability"),
         (table.duplicated(list(once)), "is there twice"),

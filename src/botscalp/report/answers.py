@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from botscalp.report.markets import are_real
 from botscalp.report.numbers import figure, interval
 
 Summary = Mapping[str, Any]
@@ -55,7 +56,7 @@ def answers(summary: Summary) -> Answers:
 
 def real(summary: Summary) -> bool:
     """Whether a market made the bars."""
-    return summary["data"]["source"] not in ("simulated", "trivial")
+    return are_real(summary["data"]["markets"])
 
 
 def paid_bps(summary: Summary) -> float | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from botscalp.report.compared import Found, listed, names
+from botscalp.report.markets import bars_told
 from botscalp.report.numbers import estimate, number
 from botscalp.report.tables import Table
 
@@ -53,11 +54,9 @@ class RuleResults:
 
 def what_was_compared(found: Found) -> list[Fact]:
     """Bars, days, runs and their verdicts."""
-    real = all(market.startswith("real ") for market in found["markets"])
-    markets = listed([market.removeprefix("real ") for market in found["markets"]])
     runs = found["runs"]
     return [
-        ("Bars", f"REAL, {markets}" if real else f"SIMULATED, which say nothing about a market: {markets}"),
+        ("Bars", bars_told(found["markets"])),
         (
             "Days",
             f"{found['days']:,} UTC days that all runs tested on, {found['first_day']} .. {found['last_day']}; PnL a day, "

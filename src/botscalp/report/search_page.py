@@ -8,12 +8,12 @@ from typing import Any
 from urllib.parse import quote
 
 from botscalp.report.compare_tables import UNFOLDED, Fact, duration
-from botscalp.report.compared import listed
 from botscalp.report.drawing import Picture, write_png
 from botscalp.report.figures.trial_history import trial_history
 from botscalp.report.figures.trial_importance import trial_importance
 from botscalp.report.figures.trial_slices import trial_slices
 from botscalp.report.figures.trial_windows import trial_windows
+from botscalp.report.markets import bars_told
 from botscalp.report.numbers import estimate, number, written
 from botscalp.report.outcomes import MEANING
 from botscalp.report.page import rendered
@@ -104,11 +104,9 @@ def _facts(found: Found) -> list[Fact]:
         name: f"{len(some):,}, tests {some[0]['test'][0][:10]} .. {some[-1]['test'][1][:10]}"
         for name, some in parts.items()
     }
-    real = all(market.startswith("real ") for market in found["markets"])
-    markets = listed([market.removeprefix("real ") for market in found["markets"]])
     unseen = found["holdout_run"]
     return [
-        ("Bars", f"REAL, {markets}" if real else f"SIMULATED, which say nothing about a market: {markets}"),
+        ("Bars", bars_told(found["markets"])),
         (
             "Objective",
             f"{found['objective'].replace('_', ' ')}, the mean over the search windows, {found['direction']}d by {found['sampler']}",

@@ -23,7 +23,6 @@ class State(Enum):
     INTERRUPTED = "interrupted"
     LOST = "lost"
     REJECTED = "rejected"
-    HARVESTING = "harvesting"
     TERMINATING = "terminating"
     TERMINATED = "terminated"
     SETTLED = "settled"

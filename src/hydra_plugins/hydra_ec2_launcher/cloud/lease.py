@@ -36,10 +36,9 @@ _MOVES = {
     State.BOOTING: _ENDINGS | {State.CHECKING, State.REJECTED},
     State.CHECKING: _ENDINGS | {State.STAGING, State.REJECTED},
     State.STAGING: _ENDINGS | {State.RUNNING, State.INTERRUPTED},
-    State.RUNNING: _ENDINGS | {State.DETACHED, State.INTERRUPTED, State.HARVESTING},
-    State.DETACHED: _ENDINGS | {State.RUNNING, State.INTERRUPTED, State.HARVESTING},
-    State.INTERRUPTED: _ENDINGS | {State.HARVESTING},
-    State.HARVESTING: _ENDINGS | {State.INTERRUPTED},
+    State.RUNNING: _ENDINGS | {State.DETACHED, State.INTERRUPTED},
+    State.DETACHED: _ENDINGS | {State.RUNNING, State.INTERRUPTED},
+    State.INTERRUPTED: _ENDINGS,
     State.REJECTED: frozenset({State.TERMINATING}),
     State.LOST: frozenset({State.TERMINATING}),
 }
@@ -47,7 +46,7 @@ ENDED = frozenset({State.PLANNED, State.SETTLED})
 """there is no machine"""
 DOOMED = frozenset({State.LOST, State.REJECTED, State.TERMINATING, State.TERMINATED})
 """the machine is to be ended, and its cost settled"""
-CHECKED = frozenset({State.STAGING, State.RUNNING, State.DETACHED, State.INTERRUPTED, State.HARVESTING})
+CHECKED = frozenset({State.STAGING, State.RUNNING, State.DETACHED, State.INTERRUPTED})
 """the machine passed its check and may hold work"""
 
 

@@ -57,7 +57,7 @@ class Rental:
             StillLiveError: an earlier machine could not be ended.
         """
         self._finish_past()
-        if self.lease.state in (State.INTERRUPTED, State.HARVESTING):
+        if self.lease.state is State.INTERRUPTED:
             self._steps.end("another machine takes over")
         for attempt in self.lease.attempts:
             if attempt.rejected:
@@ -113,10 +113,6 @@ class Rental:
     def interrupted(self) -> None:
         """The cloud has said that it takes the machine away."""
         self._steps.move(State.INTERRUPTED)
-
-    def harvesting(self) -> None:
-        """No work goes on any more; what there is comes home."""
-        self._steps.move(State.HARVESTING)
 
     def lost(self, why: str) -> None:
         """The machine is given up: the next `acquire`, `resume` or `release` ends it."""

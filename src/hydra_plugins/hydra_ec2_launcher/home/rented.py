@@ -120,10 +120,10 @@ class Rented:
         return self.transport
 
     def reach(self, wait_s: float) -> Transport | None:
-        if read(self.sweep.folder / JOURNAL).state in (State.PLANNED, *ENDED):
+        if read(self.sweep.folder / JOURNAL).state in ENDED:
             return None
         instance = self.rental.resume()
-        if instance is None or self.rental.lease.state in (State.INTERRUPTED, State.HARVESTING):
+        if instance is None or self.rental.lease.state is State.INTERRUPTED:
             return None
         log.info("going on with %s in %s", instance.id, instance.zone)
         self.transport = self.connected(instance, wait_s)
@@ -228,7 +228,7 @@ class Rented:
             return
         # From the journal anew: an interruption may have come between a line of it and what is known of that here.
         self.rental = self.rental_for(self.sweep.settings.rent.caller or NOBODY)
-        ended = self.rental.lease.state in (State.PLANNED, *ENDED)
+        ended = self.rental.lease.state in ENDED
         self.rental.release(reason)
         if not ended:
             log.info("the machine is gone: %s", self.rental.cost())
