@@ -174,6 +174,7 @@ def fill(store: Path, series: Any, market: Any) -> int:
     from botscalp.archive.writing import Part, write_month
     from botscalp.data.bars import clipped, joined
     from botscalp.data.manifest import SourceFile, month_of, month_span_ns
+    from botscalp.times import utc_text
 
     def write(month: str, bars: Any) -> None:
         columns = {"open_time": pa.array(bars.open_time_ns // 1_000_000, pa.timestamp("ms", tz="UTC"))}

@@ -107,7 +107,7 @@ def test_rejected_where_no_costs_would_do() -> None:
         a_rule("mean_net_bps", "fail"),
         a_rule("real_data", "undecided", 0.0),
         backtest={"mean_net_bps": -12.0, "mean_gross_bps": -2.0},
-        data={"source": "simulated"},
+        data=SIMULATED,
     )
     found = answers(summary)
     assert "but a trade loses 2.00 bps before costs of 10.00 bps." in found.why
@@ -151,7 +151,7 @@ def test_inconclusive_says_what_is_missing_and_where_it_points() -> None:
         a_rule("sharpe", "undecided", None, words="annualised Sharpe ratio: 14 UTC days decide nothing, 60 are needed"),
         backtest={"trades": 452, "days": 14, "mean_net_bps": 1.0, "mean_gross_bps": 11.0, "sharpe": None},
         intervals={"backtest": {"mean_net_bps": [-1.0, 3.0], "sharpe": None}},
-        data={"source": "simulated"},
+        data=SIMULATED,
         trials=None,
     )
     found = answers(summary)
@@ -189,6 +189,7 @@ def test_suspicious() -> None:
     assert found.what_would_change.startswith("An audit: python -m botscalp.audit")
 
 
+SIMULATED = {"source": "simulated", "markets": ["simulated BTCUSDT 5m"]}
 EARNS: Summary = {
     "backtest": {"mean_net_bps": 2.5, "mean_gross_bps": 15.0, "sharpe": 2.0},
     "intervals": {"backtest": {"mean_net_bps": [1.0, 4.0], "mean_gross_bps": [13.0, 17.0], "sharpe": [0.4, 3.6]}},
@@ -217,7 +218,7 @@ def test_candidate() -> None:
 
 
 def test_candidate_by_rules_set_aside() -> None:
-    simulated = judged("CANDIDATE", a_rule("real_data", "overridden", 0.0), data={"source": "simulated"}, **EARNS)
+    simulated = judged("CANDIDATE", a_rule("real_data", "overridden", 0.0), data=SIMULATED, **EARNS)
     found = answers(simulated)
     assert found.worked.startswith(
         "Yes, on SIMULATED bars, which say nothing about a market, with bars of a real market set aside by hand: "
@@ -284,7 +285,7 @@ class Figures:
                 "test": {"auc": ends(auc)},
                 "backtest": {"mean_net_bps": ends(net), "mean_gross_bps": ends(gross), "sharpe": ends(sharpe)},
             },
-            data={"source": self.source},
+            data={"source": self.source, "markets": [f"{'real' if self.source == 'file' else self.source} BTCUSDT 5m"]},
             windows=a_summary()["windows"][: self.windows],
             trials=self.trials
             and {"count": self.trials, "expected_best_sharpe": 1.5, "deflated_sharpe": self.deflated},
