@@ -319,3 +319,18 @@ def test_a_store_that_holds_no_database_under_its_name_is_refused_at_once(tmp_pa
     with pytest.raises(UserError, match="unable to open database file") as error:
         open_store(tmp_path, "s")
     assert error.value.key == "store"
+
+
+def test_a_store_that_is_full_says_what_sqlite_says(
+    once: Callable[[str, Callable[[Path], object]], Path], tmp_path: Path
+) -> None:
+    with mounted(tmp_path / "disk") as disk:
+        store = fresh_store(once, disk.root)
+        open_store(store, "s")
+        for room in (0, 8192, 16_384, 20_480, 40_960):
+            with (
+                disk.full_but_for(room),
+                pytest.raises((UserError, OSError), match=r"full|No space"),
+                MlflowTracking().run(new_run(store, params={f"p{number}": "x" * 5000 for number in range(20)})),
+            ):
+                pass

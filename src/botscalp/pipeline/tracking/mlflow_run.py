@@ -25,8 +25,8 @@ from botscalp.pipeline.tracking.recording import (
     TrackedWindow,
     Windowed,
 )
-from botscalp.pipeline.tracking.spool import Spool, reason, replay
-from botscalp.pipeline.tracking.store import alone, answering, open_store, runs_of, store_errors
+from botscalp.pipeline.tracking.spool import Spool, replay
+from botscalp.pipeline.tracking.store import alone, answering, open_store, reason, runs_of, store_errors
 from botscalp.pipeline.tracking.study import present_study
 from botscalp.pipeline.tracking.writing import RunWriter
 from botscalp.pipeline.trials import Search, record_sharpes, record_trial, search_so_far

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from botscalp.pipeline.tracking.orphans import OWNER, alive
 from botscalp.pipeline.tracking.recording import Begun, Ended, Record
-from botscalp.pipeline.tracking.store import open_store, store_errors
+from botscalp.pipeline.tracking.store import open_store, reason, store_errors
 from botscalp.pipeline.tracking.writing import RunWriter
 from botscalp.pipeline.uninterrupted import uninterrupted
 from botscalp.whole_files import about, sync
@@ -91,11 +91,6 @@ def replay(store: Path, *, warns: bool = True) -> None:
                     _replay(store, Spool(path))
         except not_now as error:
             say("a run is still not in MLflow, but kept in %s: %s", path, reason(error))
-
-
-def reason(error: BaseException) -> str:
-    """Why the store does not take it, in a line."""
-    return str(error).partition("\n")[0]
 
 
 def _replay(store: Path, spool: Spool) -> None:

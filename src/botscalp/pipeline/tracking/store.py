@@ -114,9 +114,19 @@ def answering(store: Path) -> Iterator[None]:
     except store_errors() as error:
         if isinstance(error, OSError) or getattr(error, "error_code", None) == "INVALID_PARAMETER_VALUE":
             raise  # what the system says is clear by itself, and so is what is wrong with a name
-        problem = f"its tracking database mlflow.db does not answer: {str(error).partition(chr(10))[0]}"
-        remedy = "end what holds it, or mend its permissions; move a damaged one away, or record nothing: tracking=none"
+        problem = f"its tracking database mlflow.db does not answer: {reason(error)}"
+        remedy = (
+            "make room on a full disk, mend its permissions, or end what holds it; a damaged one may be moved away, and a new "
+            "one is made; or record nothing: tracking=none"
+        )
         raise UserError("store", store, problem, remedy) from error
+
+
+def reason(error: BaseException) -> str:
+    """Why the store does not answer, in a line: what SQLite said, which MLflow and SQLAlchemy wrap in lines of their own."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return str(error).partition("\n")[0]
 
 
 def _try_reading(database: Path) -> None:
