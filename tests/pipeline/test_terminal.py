@@ -70,7 +70,7 @@ def test_what_is_absent_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture
     bare = a_summary(
         backtest={"trades": 0, **NO_TRADES},
         trials=None,
-        data={"source": "simulated"},
+        data={"source": "simulated", "markets": ["simulated BTCUSDT 5m"]},
         simulated={"auc_attainable": 0.55},
     )
     lines = closing(bare, tmp_path, caplog)
