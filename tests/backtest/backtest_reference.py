@@ -1,4 +1,4 @@
-"""The fill rules once more, for eyes: a clock, an account, one event after the other. Slow, and written from the
+"""The fill rules once more, for eyes, whole on one page: a clock, an account, one event after the other. Slow, and written from the
 bullets alone; it shares no line with the kernel.
 
 `bug` names one deliberate mistake (BUGS, ACCOUNT_BUGS); the tests must tell each of them from the kernel.

@@ -1,4 +1,7 @@
-"""The verdict: each rule by its interval, each sentinel on planted evidence, and the precedence of outcomes."""
+"""The verdict: each rule by its interval, each sentinel on planted evidence, and the precedence of outcomes.
+
+Long, for every rule and every sentinel has its case at the line, above and below.
+"""
 
 from dataclasses import replace
 from pathlib import Path

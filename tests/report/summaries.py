@@ -1,4 +1,4 @@
-"""One run as its pages see it, without running one: a summary that fits the schema.
+"""One run as its pages see it, without running one: a summary that fits the schema, and is as long as that is.
 
 It tells of four windows on real bars in which a weak model loses to its costs; `materials` holds what such a run is drawn from.
 """

@@ -1,4 +1,7 @@
-"""Five answers from a run's figures: by hand for each outcome, and for any figures no claim that they do not bear."""
+"""Five answers from a run's figures: by hand for each outcome, and for any figures no claim that they do not bear.
+
+Long, for each outcome has its own sentences, and they are held against each other here.
+"""
 
 import re
 from collections.abc import Iterator

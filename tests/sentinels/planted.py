@@ -1,4 +1,4 @@
-"""Leaks of every kind that we know, and the sentinel that has to find each: a list of data."""
+"""Leaks of every kind that we know, and the sentinel that has to find each: a list of data, as long as there are leaks."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

@@ -1,5 +1,7 @@
 """The fill rules, compiled: bars and predictions in, trades and marked PnL out.
 
+Long, for the rules in words stand beside the one function that follows them: cut in pieces, it would be slower.
+
 Assumptions
 - Orders do not move the market and always fill whole.
 - A resting target fills as soon as the price touches it, whatever queue stood before it (see Traded through).
