@@ -268,6 +268,13 @@ def test_finer_bars_tell_which_came_first(finer: Bars | None, reason: str) -> No
     assert trade.exit_price == (97.0 if reason == "stop" else 105.0)
 
 
+def test_finer_bars_tell_a_short_s_target_that_is_just_touched() -> None:
+    """In at 100, stop 103, target 95: the first minute touches 95 to the last digit, the second is beyond the stop."""
+    bars = predicted_bars([QUIET, (100, 104, 95, 100), QUIET], [DOWN, NONE, NONE], 2.0)
+    trade = only_trade(run_market(replace(bars, finer=finer_bars((101, 95), (104, 100))), **FREE))
+    assert (bars_of(trade), trade.reason, trade.exit_price) == ((0, 1, 1), "target", 95.0)
+
+
 def test_a_window_s_bracket_is_that_of_the_entry_bar() -> None:
     """Bar 1 begins window 1: the signal of bar 0 enters there, so its target is 1 ATR (102) and not 2.5."""
     brackets = [

@@ -249,6 +249,8 @@ def test_the_sharpe_ratio_decides_nothing_before_sixty_days() -> None:
     undefined = replace(HONEST_BACKTEST, sharpe=None, sharpe_undefined="n/a (equity never moves)")
     evidence = replace(estimated("backtest/sharpe", None, None), backtest=undefined)
     assert "equity never moves" in rules_of(evidence)["sharpe"].words
+    sixty = replace(evidence, backtest=replace(undefined, days=60))  # enough, as far as days go
+    assert "equity never moves" in rules_of(sixty)["sharpe"].words
 
 
 def test_the_baseline_itself_has_nothing_to_beat() -> None:
