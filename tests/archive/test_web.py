@@ -77,10 +77,3 @@ def test_certificates_that_are_none_end_in_a_message(web: Web, tmp_path: Path, m
 )
 def test_credentials_are_no_part_of_an_address(url: str, apart: tuple[str, tuple[str, str] | None]) -> None:
     assert without_credentials(url) == apart
-
-
-def test_a_proxy_that_cannot_be_used_is_told_without_its_password(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "http://ada:hush@127.0.0.1:no-port")
-    with pytest.raises(UserError) as caught:
-        web.asked("GET", "https://archive.test/file")
-    assert "no-port" in str(caught.value) and "hush" not in str(caught.value)

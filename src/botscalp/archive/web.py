@@ -249,5 +249,4 @@ def _cause(error: BaseException) -> str:
         if isinstance(inner, BaseException):
             return _cause(inner)
     text = re.sub(r"^\w+\(.*?\): ", "", str(error))  # the object that failed
-    text = re.sub(r"//[^/\s]*@", "//", text)  # credentials of a proxy
     return text.rpartition("] ")[2].strip("() ").replace("\n", " ") or type(error).__name__
