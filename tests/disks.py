@@ -41,7 +41,7 @@ class Disk:
     def full_but_for(self, room: int) -> Iterator[None]:
         """So many bytes are free while the block lasts, at its beginning."""
         before = self.used + self.free
-        self.resize(self.used + room)
+        self.resize(max(self.used + room, PAGE))  # 0 would be no limit at all
         try:
             yield
         finally:
