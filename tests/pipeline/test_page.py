@@ -33,19 +33,26 @@ def test_the_page_is_drawn_from_the_summary_and_its_time_counts(
     assert {**before, "time": None} == {**run.summary, "time": None}
 
 
+@pytest.mark.parametrize(
+    ("error", "level"),
+    [(OSError(28, "No space left on device"), "WARNING"), (ZeroDivisionError("of ours"), "ERROR")],
+    ids=["refused", "a fault"],
+)
 def test_a_run_whose_page_cannot_be_drawn_is_whole_and_says_why(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    error: Exception, level: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """With where it happened if it is a fault of ours, and without if the machine refused."""
+
     def write_report(folder: Path, summary: object, material: object) -> None:
-        raise OSError(28, "No space left on device")
+        raise error
 
     monkeypatch.setattr(run_page, "write_report", write_report)
     with caplog.at_level("INFO", "botscalp"):
         run = walk(tmp_path / "run", "report=true")
-    (fault,) = (record for record in caplog.records if record.levelname == "ERROR")
-    assert "report.html could not be drawn" in fault.message and fault.exc_info
-    _, _, said = caplog.text.rpartition("No space left on device")
-    assert run.summary["verdict"]["outcome"] in said, "the verdict is told all the same"
+    (said,) = (record for record in caplog.records if "report.html could not be drawn" in record.getMessage())
+    assert said.levelname == level and bool(said.exc_info) == (level == "ERROR")
+    _, _, after = caplog.text.rpartition("report.html could not be drawn")
+    assert run.summary["verdict"]["outcome"] in after, "the verdict is told all the same"
 
 
 def test_a_run_without_the_page_leaves_nothing_of_it(tmp_path: Path, finished: Run) -> None:
