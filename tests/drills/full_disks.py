@@ -160,8 +160,9 @@ def rescores(folder: Path, run: Path, fresh: Path, *, count: int, words: Sequenc
     folder.mkdir(parents=True)
     typed = (f"run={run}", *words)
     with mounted(folder / "undisturbed", size=ROOM) as disk:
+        store = _store(disk, fresh)
         before = disk.used
-        done = forked("backtest", (*typed, f"store={_store(disk, fresh)}"), cwd=folder)
+        done = forked("backtest", (*typed, f"store={store}"), cwd=folder)
         assert done.code == 0, done.stderr
         most, wanted = disk.used - before, _results(done)
 
