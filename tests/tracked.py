@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from botscalp.pipeline.tracking import NewRun, TrackedDataset
+from botscalp.pipeline.tracking.spool import SPOOLED
 from botscalp.pipeline.tracking.store import client_of
 from botscalp.pipeline.trials import Trial
 
@@ -38,3 +39,27 @@ def runs_at(client: "MlflowClient", level: str) -> "list[Run]":
     """Of all studies, the oldest first."""
     ids = [experiment.experiment_id for experiment in client.search_experiments()]
     return list(client.search_runs(ids, f"tags.level = '{level}'", order_by=["attributes.start_time ASC"]))
+
+
+def held(client: "MlflowClient") -> list[Any]:
+    """All that the store holds of its runs, but for ids, times and what the machine did."""
+    return [_held(client, run) for level in ("study", "window") for run in runs_at(client, level)]
+
+
+def _held(client: "MlflowClient", run: "Run") -> Any:
+    artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
+    names = [name for name in run.data.metrics if not name.startswith("system/")]
+    steps = {
+        name: [(one.step, one.value) for one in client.get_metric_history(run.info.run_id, name)] for name in names
+    }
+    own = ("mlflow.parentRunId", "botscalp.owner", "mlflow.runColor", SPOOLED)
+    return (
+        (run.info.run_name, run.info.status, run.data.params, list(steps.items())),
+        {key: value for key, value in run.data.tags.items() if key not in own},
+        [one.dataset.digest for one in run.inputs.dataset_inputs],
+        {
+            str(path.relative_to(artifacts)): path.read_bytes()
+            for path in sorted(artifacts.rglob("*"))
+            if path.is_file()
+        },
+    )

@@ -3,9 +3,8 @@
 import re
 import resource
 import shutil
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -72,15 +71,6 @@ def rooms(most: int, count: int) -> list[int]:
     return sorted({most * number // max(count - 1, 1) // PAGE * PAGE for number in range(count)})
 
 
-@contextmanager
-def disks(folder: Path, count: int) -> Iterator[list[Disk]]:
-    """So many disks at once; two commands run side by side."""
-    from contextlib import ExitStack
-
-    with ExitStack() as stack:
-        yield [stack.enter_context(mounted(folder / str(number), size=ROOM)) for number in range(count)]
-
-
 def each(folder: Path, sizes: Sequence[int], work: Callable[[Disk, int], Struck]) -> list[Struck]:
     """A disk a size, two at a time; what is on it is gone afterwards."""
 
@@ -100,7 +90,7 @@ def each(folder: Path, sizes: Sequence[int], work: Callable[[Disk, int], Struck]
 def trains(folder: Path, fresh: Path | None, *, count: int, words: Sequence[str] = ("report=false",)) -> list[Struck]:
     """Trains, the store's disk ever larger; on a copy of the store `fresh`, whose tables are made, or on none."""
     folder.mkdir(parents=True)
-    typed = (*SMALL, *words, f"data.seed={len(words)}")
+    typed = (*SMALL, *words)
     with mounted(folder / "undisturbed", size=ROOM) as disk:
         store = _store(disk, fresh)
         before = disk.used
@@ -170,8 +160,9 @@ def rescores(folder: Path, run: Path, fresh: Path, *, count: int, words: Sequenc
     folder.mkdir(parents=True)
     typed = (f"run={run}", *words)
     with mounted(folder / "undisturbed", size=ROOM) as disk:
+        store = _store(disk, fresh)
         before = disk.used
-        done = forked("backtest", (*typed, f"store={_store(disk, fresh)}"), cwd=folder)
+        done = forked("backtest", (*typed, f"store={store}"), cwd=folder)
         assert done.code == 0, done.stderr
         most, wanted = disk.used - before, _results(done)
 

@@ -57,10 +57,11 @@ def main() -> None:
 
 
 def fresh_store(folder: Path) -> Path:
-    """A store with its tables, which take MLflow seconds."""
-    from botscalp.pipeline.tracking import open_store
+    """A store with its tables, which take MLflow seconds, and no study: that would have its artifacts here, whoever copies it."""
+    from botscalp.pipeline.tracking.store import client_of
 
-    open_store(folder / "fresh", "botscalp")
+    (folder / "fresh").mkdir()
+    client_of(folder / "fresh").search_experiments()
     return folder / "fresh"
 
 

@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from disks import mounted
 from runs import quiet_libraries
-from tracked import DATASET, fresh_store, new_run, runs_at
+from tracked import DATASET, fresh_store, held, new_run, runs_at
 
 from botscalp.errors import UserError
-from botscalp.pipeline.tracking import OWNER, MlflowTracking, TrackedResult, TrackedWindow, open_store
+from botscalp.pipeline.tracking import OWNER, MlflowTracking, TrackedResult, TrackedWindow
 from botscalp.pipeline.tracking.recording import Begun, Ended, Record, WindowFigures
 from botscalp.pipeline.tracking.spool import SPOOLED, Spool, replay
 from botscalp.pipeline.tracking.store import client_of
 from botscalp.pipeline.tracking.writing import RunWriter
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-    from mlflow.entities import Run
+    pass
 
 RESULT = TrackedResult(
     metrics={"test/auc": 0.6, "backtest/sharpe": None},
@@ -74,30 +73,6 @@ def recorded(store: Path, files: Path, *, trouble: Callable[[], None] = lambda: 
         assert run.search([1.0]).count >= 1
         run.log_result(RESULT, files)
     return run.location["run_id"]
-
-
-def held(client: "MlflowClient") -> list[Any]:
-    """All that the store holds of its runs, but for ids, times and what the machine did."""
-    return [_held(client, run) for level in ("study", "window") for run in runs_at(client, level)]
-
-
-def _held(client: "MlflowClient", run: "Run") -> Any:
-    artifacts = Path(run.info.artifact_uri.removeprefix("file://"))
-    names = [name for name in run.data.metrics if not name.startswith("system/")]
-    steps = {
-        name: [(one.step, one.value) for one in client.get_metric_history(run.info.run_id, name)] for name in names
-    }
-    own = ("mlflow.parentRunId", "botscalp.owner", "mlflow.runColor", SPOOLED)
-    return (
-        (run.info.run_name, run.info.status, run.data.params, list(steps.items())),
-        {key: value for key, value in run.data.tags.items() if key not in own},
-        [one.dataset.digest for one in run.inputs.dataset_inputs],
-        {
-            str(path.relative_to(artifacts)): path.read_bytes()
-            for path in sorted(artifacts.rglob("*"))
-            if path.is_file()
-        },
-    )
 
 
 @pytest.fixture
@@ -227,7 +202,7 @@ def test_a_database_that_another_process_locks_is_told_all_by_the_next_command(
     assert held(client_of(store)) == undisturbed
 
 
-@pytest.mark.parametrize("written", range(1, 7))
+@pytest.mark.parametrize("written", (1, 3, 5))
 def test_a_replay_killed_after_any_record_is_done_again_without_a_window_twice(
     written: int, store: Path, files: Path, undisturbed: list[Any]
 ) -> None:
@@ -312,27 +287,3 @@ def test_an_interrupted_run_whose_store_is_gone_is_interrupted_all_the_same(stor
     lines = [json.loads(line) for line in spooled(store)[0].read_text().splitlines()]
     assert [line["record"] for line in lines] == ["Begun", "Windowed", "Ended"]
     assert lines[-1]["status"] == "KILLED"
-
-
-def test_a_store_that_holds_no_database_under_its_name_is_refused_at_once(tmp_path: Path) -> None:
-    (tmp_path / "mlflow.db").mkdir()
-    with pytest.raises(UserError, match="unable to open database file") as error:
-        open_store(tmp_path, "s")
-    assert error.value.key == "store"
-
-
-def test_a_store_that_is_full_says_what_sqlite_says(
-    once: Callable[[str, Callable[[Path], object]], Path], tmp_path: Path
-) -> None:
-    with mounted(tmp_path / "disk") as disk:
-        store = fresh_store(once, disk.root)
-        open_store(store, "s")
-        said = []
-        for room in range(0, 12 * 4096, 4096):
-            with disk.full_but_for(room):
-                try:
-                    with MlflowTracking().run(new_run(store, params={"p": "x" * 5000}, dataset=DATASET)):
-                        pass
-                except (UserError, OSError) as error:
-                    said.append(str(error))
-        assert len(said) > 3 and [one for one in said if "is full" not in one and "No space" not in one] == []

@@ -11,8 +11,9 @@ from threading import Timer
 
 import psutil
 import pytest
+from disks import mounted
 from runs import quiet_libraries
-from tracked import fresh_store, new_run, runs_at
+from tracked import DATASET, fresh_store, new_run, runs_at
 
 from botscalp.errors import Interrupted, UserError
 from botscalp.pipeline.tracking import (
@@ -115,6 +116,30 @@ def test_a_study_that_was_deleted_is_refused_by_name(store: Path) -> None:
     with pytest.raises(UserError, match="study=gone") as error:
         open_store(store, "gone")
     assert "restore" in error.value.remedy
+
+
+def test_a_store_that_holds_no_database_under_its_name_is_refused_at_once(tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").mkdir()
+    with pytest.raises(UserError, match="unable to open database file") as error:
+        open_store(tmp_path, "s")
+    assert error.value.key == "store"
+
+
+def test_a_store_that_is_full_says_what_sqlite_says(
+    once: Callable[[str, Callable[[Path], object]], Path], tmp_path: Path
+) -> None:
+    with mounted(tmp_path / "disk") as disk:
+        store = fresh_store(once, disk.root)
+        open_store(store, "s")
+        said = []
+        for room in range(0, 12 * 4096, 4096):
+            with disk.full_but_for(room):
+                try:
+                    with MlflowTracking().run(new_run(store, params={"p": "x" * 5000}, dataset=DATASET)):
+                        pass
+                except (UserError, OSError) as error:
+                    said.append(str(error))
+        assert len(said) > 3 and [one for one in said if "is full" not in one and "No space" not in one] == []
 
 
 def test_a_run_that_failed_and_one_that_was_deleted_stay_trials(store: Path) -> None:
