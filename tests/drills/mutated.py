@@ -11,6 +11,7 @@ import importlib.util
 import multiprocessing
 import os
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -59,6 +60,8 @@ def mark(out, held, position, close, price, row):
 
 lowest = highest = None
 """
+ASLEEP_S = 600.0
+"""a change that makes one wait for ever ends there"""
 MEMORY_BYTES = 8 << 30
 """a change that makes a loop collect for ever ends there"""
 
@@ -97,24 +100,31 @@ def load_libraries() -> None:
     gc.freeze()  # else every child's first collection copies all of it
 
 
-def notices(path: str, source: str, tests: Sequence[str], limit_s: float) -> str:
-    """`killed`, `survived` or `timeout`: what became of the module at `path` with that source, under these tests."""
-    process = FORK.Process(target=_run, args=(path, source, tests))
+def notices(path: str, source: str, tests: Sequence[str], limit_s: int) -> str:
+    """`killed`, `survived` or `timeout`: what became of the module at `path` with that source, under these tests.
+
+    Args:
+        limit_s: of processor time, so that what else the machine does makes no timeout.
+    """
+    process = FORK.Process(target=_run, args=(path, source, tests, limit_s))
     process.start()
-    process.join(limit_s)
+    process.join(ASLEEP_S)
     if process.is_alive():
         process.kill()
         process.join()
         return "timeout"
     assert process.exitcode not in (4, 5), f"no tests: {tests}"  # pytest's words for a mistake in these
+    if process.exitcode == -signal.SIGXCPU:
+        return "timeout"
     return "survived" if process.exitcode == 0 else "killed"
 
 
-def _run(path: str, source: str, tests: Sequence[str]) -> None:
+def _run(path: str, source: str, tests: Sequence[str], limit_s: int) -> None:
     import pytest
     from hypothesis import settings
 
     resource.setrlimit(resource.RLIMIT_DATA, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CPU, (limit_s, limit_s + 5))
     name = ".".join(Path(path).relative_to("src").with_suffix("").parts)
     sys.meta_path.insert(0, _Sources({name: source, "botscalp.backtest.lanes": LANES}))
     settings.register_profile("drill", max_examples=30, deadline=None, derandomize=True, database=None)

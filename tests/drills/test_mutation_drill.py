@@ -46,7 +46,7 @@ path = "src/botscalp/labels/direction.py"
 source = (ROOT / path).read_text()
 by_change = {one.after: one.source for one in mutants(path, source)}
 for changed in ("if h <= len(bars):", "without_gap = bars.number[h:] - bars.number[:-h] != h"):
-    print(notices(path, by_change[changed], ["--noconftest", "tests/labels/test_direction_label.py"], limit_s=120.0))
+    print(notices(path, by_change[changed], ["--noconftest", "tests/labels/test_direction_label.py"], limit_s=60))
 """
 
 
