@@ -7,12 +7,12 @@ import os
 import signal
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.context import ForkServerContext, ForkServerProcess
-from multiprocessing.queues import SimpleQueue
 from multiprocessing.synchronize import Barrier, Event
 from pathlib import Path
+from threading import BrokenBarrierError
 from typing import TYPE_CHECKING
 
 from botscalp.pipeline.tracking import MlflowTracking, TrackedResult, TrackedWindow
@@ -66,54 +66,46 @@ def recording(store: Path, count: int, *, victims: int = 0) -> Iterator[list[Rec
     """
     context = _context()
     begin, opened = context.Barrier(count), context.Barrier(count + 1)
-    release, said = context.Event(), context.SimpleQueue()
+    release = context.Event()
     store.mkdir(parents=True)
-    arguments = [(store, number, begin, opened, release, said, number < victims) for number in range(count)]
+    arguments = [(store, number, begin, opened, release, number < victims) for number in range(count)]
     processes = [context.Process(target=_record, args=one) for one in arguments]
     found: list[Recorded] = []
     try:
         for process in processes:
             process.start()
-        opened.wait(PATIENCE_S)
+        with suppress(BrokenBarrierError):  # one of them failed, and says so
+            opened.wait(PATIENCE_S)
         for process in processes[:victims]:
             process.join(PATIENCE_S)
         if victims:
-            processes.append(_newcomer(context, store, count, said))
+            processes.append(_newcomer(context, store, count))
         yield found
     finally:
         release.set()
         for process in processes:
             process.join(PATIENCE_S)
-    codes = [process.exitcode for process in processes]
-    answers: list[str | None] = [said.get() for code in codes if code != -signal.SIGKILL]
+    killed = [number for number, process in enumerate(processes) if process.exitcode == -signal.SIGKILL]
+    answers = [_said(store, number) for number in range(len(processes)) if number not in killed]
     found.append(_recorded(store, answers))
 
 
-def _newcomer(
-    context: ForkServerContext, store: Path, number: int, said: "SimpleQueue[str | None]"
-) -> ForkServerProcess:
+def _newcomer(context: ForkServerContext, store: Path, number: int) -> ForkServerProcess:
     """A process that begins and ends now, among the living and the dead."""
     alone, opened, release = context.Barrier(1), context.Barrier(1), context.Event()
     release.set()
-    process = context.Process(target=_record, args=(store, number, alone, opened, release, said, False))
+    process = context.Process(target=_record, args=(store, number, alone, opened, release, False))
     process.start()
     process.join(PATIENCE_S)
     return process
 
 
-def _record(
-    store: Path,
-    number: int,
-    begin: Barrier,
-    opened: Barrier,
-    release: Event,
-    said: "SimpleQueue[str | None]",
-    victim: bool,
-) -> None:
-    """One process: says None when all is well, "closed" where its run was ended for it, else what went wrong."""
+def _record(store: Path, number: int, begin: Barrier, opened: Barrier, release: Event, victim: bool) -> None:
+    """One process, which leaves a file: empty when all is well, "closed" where its run was ended for it, else what went wrong."""
+    files = store / "files" / str(number)
+    files.mkdir(parents=True)
+    said = files / "said"
     try:
-        files = store / "files" / str(number)
-        files.mkdir(parents=True)
         logging.basicConfig(filename=files / "log", level=logging.WARNING)
         begin.wait(PATIENCE_S)
         with MlflowTracking().run(new_run(files, store=store, study=STUDIES[number % 4], name=str(number))) as run:
@@ -127,9 +119,11 @@ def _record(
             alive = run.writer.client.get_run(run.writer.run_id).info.status == "RUNNING"
             run.search([float(number)])
             run.log_result(TrackedResult(metrics=_metrics(number), tags={"verdict": "REJECTED"}), files)
-        said.put(None if alive else "closed")
+        said.write_text("" if alive else "closed")
     except BaseException:
-        said.put(traceback.format_exc())
+        said.write_text(traceback.format_exc())
+        for barrier in (begin, opened):  # nobody waits for this one
+            barrier.abort()
 
 
 def _window(number: int, index: int) -> TrackedWindow:
@@ -149,7 +143,12 @@ def value(number: int, index: int, position: int) -> float:
     return number + index / 10 + position / 1000
 
 
-def _recorded(store: Path, answers: Sequence[str | None]) -> Recorded:
+def _said(store: Path, number: int) -> str:
+    said = store / "files" / str(number) / "said"
+    return said.read_text() if said.exists() else f"process {number} did not end by itself"
+
+
+def _recorded(store: Path, answers: Sequence[str]) -> Recorded:
     client = client_of(store)
     runs, windows = runs_at(client, "study"), runs_at(client, "window")
     studies = {run.info.experiment_id for run in runs}
@@ -170,7 +169,7 @@ def _recorded(store: Path, answers: Sequence[str | None]) -> Recorded:
     lines = (store / LEDGER).read_text().splitlines()
     whole = [line for line in lines if _is_json(line)]
     return Recorded(
-        failures=[answer for answer in answers if answer not in (None, "closed")],
+        failures=[answer for answer in answers if answer not in ("", "closed")],
         closed_alive=answers.count("closed"),
         statuses=sorted(run.info.status for run in runs),
         running=sum(run.info.status == "RUNNING" for run in [*runs, *windows]),
