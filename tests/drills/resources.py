@@ -34,7 +34,7 @@ def main() -> None:
         ]
         with published("2024-01", "2024-02") as server:
             findings += disk_findings("ingest", ingests(folder / "ingests", server, count=8))
-        sizes = [0, 4096, 65_536, 600_000]
+        sizes = [4096, 16_384, 65_536, 600_000]
         findings += disk_findings("train, files cut at a length", short_files(folder / "short", fresh, sizes=sizes))
         findings += tracking(folder / "tracking", fresh, killed=2)
         findings.append(
