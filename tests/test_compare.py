@@ -10,7 +10,7 @@ import pytest
 from runs import Outcome, Run, arguments, quiet_libraries, several
 
 from botscalp.backtest.performance import utc_day_returns
-from botscalp.statistics.search import pbo
+from botscalp.statistics.overfitting import pbo
 
 LINEAR = (
     *("model=linear", "data.start=2023-01-01", "data.end=2023-04-12", "data.edge=0.3", "features.lags=4"),

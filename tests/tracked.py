@@ -5,10 +5,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from botscalp.pipeline.ledger import Trial
 from botscalp.pipeline.tracking import NewRun, TrackedDataset
 from botscalp.pipeline.tracking.spool import SPOOLED
 from botscalp.pipeline.tracking.store import client_of
-from botscalp.pipeline.trials import Trial
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -30,12 +30,11 @@ def compare(cfg: DictConfig) -> None:
     values["study"] = str(values["study"] or "")  # study=2024 is a name too
     request: Request = checked(Request, values)
 
-    from botscalp.pipeline.comparison import compare_runs
-    from botscalp.pipeline.comparison_report import found_of, lines, write_comparison
-    from botscalp.pipeline.comparison_study import unfinished_runs
+    from botscalp.pipeline.comparison.ranking import compare_runs
+    from botscalp.pipeline.comparison.written import found_of, lines, write_comparison
     from botscalp.pipeline.run_folder import folder_of
     from botscalp.pipeline.stored_run import StoredRun, read_run
-    from botscalp.pipeline.tracking import finished_runs, replay
+    from botscalp.pipeline.tracking import finished_runs, replay, unfinished_runs
     from botscalp.report.compare_page import FILE
 
     def read(folder: Path) -> StoredRun:

@@ -28,8 +28,6 @@ OURS = (
     *("study", "store", "trial", "resume", "tracking"),
 )
 """keys that no trial may choose, nor what is below them: which bars and windows it sees, and where it is kept"""
-NO_CHOICE = ("study", "store", "resume", "report", "fail_on", "trial", "trainer.window_workers", "trainer.device")
-"""keys that may differ between two commands of one search"""
 
 
 class Trial(Protocol):
@@ -221,13 +219,16 @@ def _ended(trial: Trial) -> "EndedTrial":
 
 def _base(config: DictConfig, swept: Sequence[str]) -> dict[str, str]:
     """The settings that no trial chooses, flat; of a searched group none."""
+    from botscalp.pipeline.experiment import NO_CHOICE
+
     flat: dict[str, str] = {}
+    may_differ = (*swept, *NO_CHOICE, "trainer.device")
 
     def add(prefix: str, node: Any) -> None:
         if isinstance(node, Mapping):
             for key, value in node.items():
                 add(f"{prefix}.{key}" if prefix else str(key), value)
-        elif not any(prefix == key or prefix.startswith(f"{key}.") for key in (*swept, *NO_CHOICE)):
+        elif not any(prefix == key or prefix.startswith(f"{key}.") for key in may_differ):
             flat[prefix] = str(node)
 
     add("", OmegaConf.to_container(config, resolve=True))

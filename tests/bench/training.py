@@ -156,8 +156,8 @@ def walked_rate(workers: int) -> float:
 
 def ours(seed: int, sampling: str) -> Found:
     """The defaults, but for the sampling."""
+    from botscalp.training.by_model import forecaster_of
     from botscalp.training.examples import Examples
-    from botscalp.training.forecasters import forecaster_of
 
     with initialize_config_dir(str(CONF), version_base="1.3"):
         values = plain(compose("train", overrides=["trainer.device=cpu"]))

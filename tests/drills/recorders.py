@@ -15,10 +15,10 @@ from pathlib import Path
 from threading import BrokenBarrierError
 from typing import TYPE_CHECKING
 
+from botscalp.pipeline.ledger import LEDGER
 from botscalp.pipeline.tracking import MlflowTracking, TrackedResult, TrackedWindow
 from botscalp.pipeline.tracking.colours import COLOUR, COLOURS
 from botscalp.pipeline.tracking.store import client_of
-from botscalp.pipeline.trials import LEDGER
 from tests.tracked import new_run, runs_at
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -24,6 +25,8 @@ DENIED = re.compile(
 )
 MEMORY = re.compile(r"^memory=|^trainer\.window_workers=", re.MULTILINE)
 CLEAR = ("report=false",)
+PATIENCE_S = 60.0
+"""for a train that takes five seconds where it has memory"""
 
 
 def obeying() -> None:
@@ -92,25 +95,40 @@ def read_only(folder: Path, fresh: Path, run: Path) -> list[tuple[str, Done]]:
     return tried
 
 
-def little_memory(folder: Path, fresh: Path, *, limits: Sequence[int]) -> list[tuple[int, Done, list[str]]]:
-    """Trains with ever more memory, every other one by two workers; what each left broken."""
+@dataclass(frozen=True)
+class Starved:
+    """A train with little memory, and the same command again with plenty."""
+
+    limit: int
+    """bytes of address space beyond what it began with"""
+    done: Done
+    broken: list[str]
+    recovered: bool
+    """the second one gives the predictions of an undisturbed run"""
+
+    @property
+    def told(self) -> bool:
+        """It ended well, or with one message about memory."""
+        return self.done.code == 0 or (self.done.code == 2 and one_message(self.done, MEMORY))
+
+
+def little_memory(folder: Path, fresh: Path, *, limits: Sequence[int]) -> list[Starved]:
+    """Trains with ever more memory, every other one by two workers."""
+    larger = ("wfo.windows=2", "data.end=2024-06-01", "features.lags=64", "trainer.batch=4096", "resume=true")
+    words = (*SMALL, *CLEAR, *larger)
+    folder.mkdir()
+    plain = Run(forked("train", (*words, "tracking=none"), cwd=folder).folder).predictions
     found = []
     for limit in limits:
         place = folder / str(limit)
         shutil.copytree(fresh, place / "mlruns")
-        workers = f"trainer.window_workers={1 + len(found) % 2}"
-        words = (
-            *SMALL,
-            *CLEAR,
-            workers,
-            "wfo.windows=2",
-            "data.end=2024-06-01",
-            "features.lags=64",
-            "trainer.batch=4096",
-        )
-        done = forked("train", words, cwd=place, before=partial(no_more_memory_than, limit))
+        more = (*words, f"trainer.window_workers={1 + len(found) % 2}")
+        done = forked("train", more, cwd=place, before=partial(no_more_memory_than, limit), longest_s=PATIENCE_S)
         print(f"  {limit >> 20:,} MiB more: {done.code} {done.stderr.strip()[-200:]}", flush=True)
-        found.append((limit, done, broken_files(place)))
+        broken = broken_files(place)
+        again = forked("train", more, cwd=place)
+        recovered = again.code == 0 and bits(Run(again.folder).predictions.p) == bits(plain.p)
+        found.append(Starved(limit, done, broken, recovered))
     return found
 
 

@@ -18,7 +18,7 @@ from hydra_plugins.hydra_ec2_launcher.cloud.cloud import (
     Remedy,
     Request,
 )
-from hydra_plugins.hydra_ec2_launcher.cloud.cost import LIST_PRICES
+from hydra_plugins.hydra_ec2_launcher.cloud.cost import TARIFF
 from hydra_plugins.hydra_ec2_launcher.cloud.events import Event
 from hydra_plugins.hydra_ec2_launcher.cloud.journal import Journal
 from hydra_plugins.hydra_ec2_launcher.cloud.ladder import Ladder
@@ -110,7 +110,7 @@ class CloudModel:
         total = 0.0
         for machine in self.machines:
             seconds = max(60.0, ((machine.ended_at or self.time) - machine.launched_at).total_seconds())
-            usd_hour = USD_PER_HOUR[machine.request.rung.market] + LIST_PRICES.besides_usd_hour(machine.request.disk_gb)
+            usd_hour = USD_PER_HOUR[machine.request.rung.market] + TARIFF.besides_usd_hour(machine.request.disk_gb)
             total += seconds / 3600 * usd_hour
         return total
 

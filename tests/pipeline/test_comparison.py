@@ -12,11 +12,11 @@ from runs import quiet_libraries
 from scipy.stats import ttest_1samp
 
 from botscalp.errors import UserError
-from botscalp.pipeline.comparison import Comparison, compare_runs
-from botscalp.pipeline.comparison_report import found_of, lines, write_comparison
+from botscalp.pipeline.comparison.ranking import Comparison, compare_runs
+from botscalp.pipeline.comparison.written import found_of, lines, write_comparison
+from botscalp.pipeline.ledger import Search, Trial, record_sharpes, record_trial
 from botscalp.pipeline.luck import Luck
 from botscalp.pipeline.stored_run import StoredRun, by_day
-from botscalp.pipeline.trials import Search, Trial, record_sharpes, record_trial
 from botscalp.statistics.luck import Deflated
 from botscalp.times import DAY_NS
 

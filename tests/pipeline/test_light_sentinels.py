@@ -10,10 +10,10 @@ from runs import composed
 
 from botscalp.backtest import Backtest
 from botscalp.backtest.records import REASONS
+from botscalp.pipeline.light_sentinels import fills_after_signal, light_sentinels, single_feature_auc, warm_up
 from botscalp.pipeline.market import Market
 from botscalp.pipeline.panel import Panel, build_panel
 from botscalp.pipeline.predictions import Predictions
-from botscalp.pipeline.sentinels import fills_after_signal, light_sentinels, single_feature_auc, warm_up
 from botscalp.pipeline.trading import Traded
 from botscalp.types import Float64
 

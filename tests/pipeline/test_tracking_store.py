@@ -16,6 +16,7 @@ from runs import quiet_libraries
 from tracked import DATASET, fresh_store, new_run, runs_at
 
 from botscalp.errors import Interrupted, UserError
+from botscalp.pipeline.ledger import Search
 from botscalp.pipeline.tracking import (
     OWNER,
     MlflowTracking,
@@ -27,7 +28,6 @@ from botscalp.pipeline.tracking import (
     open_store,
 )
 from botscalp.pipeline.tracking.orphans import this_process
-from botscalp.pipeline.trials import Search
 
 
 @pytest.fixture(autouse=True)

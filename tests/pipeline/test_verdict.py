@@ -20,8 +20,8 @@ from botscalp.pipeline.evidence.periods import OldRule, Periods
 from botscalp.pipeline.evidence.trading import AtCosts
 from botscalp.pipeline.evidence.weigh import Evidence
 from botscalp.pipeline.evidence.windows import WindowEvidence
+from botscalp.pipeline.ledger import Search
 from botscalp.pipeline.rules import Override, Rule, above, beyond, decide, verdict_tags
-from botscalp.pipeline.trials import Search
 from botscalp.pipeline.verdict import LIGHT, NAMES, RULES, SENTINELS, Thresholds, judge
 from botscalp.statistics.luck import Deflated
 

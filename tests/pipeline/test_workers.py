@@ -17,7 +17,7 @@ from runs import TINY, Run, arguments, bits, composed, quiet_libraries, walk
 
 from botscalp.errors import UserError
 from botscalp.pipeline import fitting
-from botscalp.pipeline.comparison_rows import differences
+from botscalp.pipeline.comparison.row import differences
 from botscalp.pipeline.progress import FitProgress
 from botscalp.pipeline.workers import Say, Work, done_in_order
 
@@ -95,12 +95,19 @@ def test_no_tasks_need_no_workers() -> None:
         assert list(done) == []
 
 
-def test_a_killed_worker_is_told_by_its_task() -> None:
+@pytest.mark.parametrize(
+    ("end", "told"),
+    [
+        (lambda: os.kill(os.getpid(), signal.SIGKILL), "SIGKILL"),
+        (lambda: os._exit(1), "exit code 1"),  # as OpenBLAS does
+    ],
+)
+def test_a_worker_that_is_ended_is_told_by_its_task(end: Callable[[], None], told: str) -> None:
     def work(number: int, say: Say) -> None:
         if number == 2:
-            os.kill(os.getpid(), signal.SIGKILL)
+            end()
 
-    with pytest.raises(UserError, match=r"killed at gru window 2 \(SIGKILL\)") as error, working(work, Heard()) as done:
+    with pytest.raises(UserError, match=rf"ended at gru window 2 \({told}\)") as error, working(work, Heard()) as done:
         list(done)
     assert error.value.key == "trainer.window_workers" and "resume=true" in error.value.remedy
 

@@ -19,11 +19,11 @@ from botscalp.models.boosting import Boosting
 from botscalp.models.ensemble import Ensemble
 from botscalp.models.linear import Linear
 from botscalp.options import described
+from botscalp.training.by_model import forecaster_of
 from botscalp.training.ensemble import mixture_weights
 from botscalp.training.examples import Examples
 from botscalp.training.fit import FitReport
 from botscalp.training.forecaster import Forecaster
-from botscalp.training.forecasters import forecaster_of
 from botscalp.training.settings import BASELINE
 from botscalp.types import Float32, Float64
 

@@ -10,8 +10,8 @@ from runs import composed_plainly, quiet_libraries
 from botscalp.features.scaler import Scaler
 from botscalp.pipeline.panel import assembled
 from botscalp.times import parse_time_ns
+from botscalp.training.by_model import forecaster_of
 from botscalp.training.examples import Examples
-from botscalp.training.forecasters import forecaster_of
 from botscalp.types import Float64
 from botscalp.windows import Range
 

@@ -14,16 +14,16 @@ from botscalp.features.feature_set import FeatureSet
 from botscalp.labels import Label
 from botscalp.models import Model
 from botscalp.options import described
+from botscalp.pipeline.ledger import Trial, market_names, setting_digest
 from botscalp.pipeline.provenance import provenance_tags
 from botscalp.pipeline.rules import Outcome
 from botscalp.pipeline.tracking import NewRun, TrackedDataset, TrackedRun, Tracking
-from botscalp.pipeline.trials import Trial, market_names, setting_digest
 from botscalp.pipeline.verdict import Thresholds
 from botscalp.training.settings import TrainerSettings
 from botscalp.types import Name, NonNegativeInt
 from botscalp.windows import Range, WalkForward
 
-_NO_CHOICE = ("study", "store", "resume", "report", "fail_on", "trial", "trainer.window_workers")
+NO_CHOICE = ("study", "store", "resume", "report", "fail_on", "trial", "trainer.window_workers")
 """keys that change no figure"""
 
 
@@ -135,6 +135,6 @@ class Experiment:
         typed = {
             f"{key}.name" if key in self.names else key: value
             for key, value in self.overrides.items()
-            if key not in _NO_CHOICE
+            if key not in NO_CHOICE
         }
         return {name: str(value) for name, value in values.items()} | typed

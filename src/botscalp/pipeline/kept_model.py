@@ -106,7 +106,7 @@ class KeptModel:
         Raises:
             UserError: the bars' interval is not the one that the model learnt on.
         """
-        from botscalp.training.forecasters import forecaster_of
+        from botscalp.training.by_model import forecaster_of
 
         if bars.interval_ns != self.interval_ns:
             raise UserError(

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from botscalp.pipeline.trials import Search
+from botscalp.pipeline.ledger import Search
 from botscalp.statistics.luck import Deflated, deflated_sharpe
-from botscalp.statistics.search import MINIMUM_DAYS, pbo, spa_p
+from botscalp.statistics.overfitting import MINIMUM_DAYS, pbo, spa_p
 from botscalp.types import Float64
 
 SPA_P_AT_MOST, PBO_AT_MOST, DEFLATED_AT_LEAST = 0.05, 0.2, 0.95

@@ -10,8 +10,8 @@ import numpy as np
 
 import botscalp
 from botscalp.data import Source
+from botscalp.pipeline.ledger import market_names
 from botscalp.pipeline.panel import Panel
-from botscalp.pipeline.trials import market_names
 from botscalp.times import interval_name
 from botscalp.types import Bars
 from botscalp.windows import Range

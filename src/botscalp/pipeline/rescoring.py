@@ -19,12 +19,12 @@ from botscalp.options import described
 from botscalp.pipeline.evidence.estimates import Estimate, Estimator, TradeRows
 from botscalp.pipeline.evidence.trading import trade_estimates
 from botscalp.pipeline.experiment import check_study
+from botscalp.pipeline.ledger import Trial, market_names, setting_digest
 from botscalp.pipeline.market import Market
 from botscalp.pipeline.run_folder import read_summary, write_trading
 from botscalp.pipeline.scores import StoredScores, read_scores
 from botscalp.pipeline.tracking import NewRun, TrackedResult, Tracking
 from botscalp.pipeline.trading import Account, chosen_brackets
-from botscalp.pipeline.trials import Trial, market_names, setting_digest
 from botscalp.report.drawing import write_png
 from botscalp.report.figures import heat_map
 from botscalp.times import interval_name

@@ -14,13 +14,13 @@ from botscalp.pipeline.evidence.forecasts import window_metrics
 from botscalp.pipeline.evidence.weigh import estimator_of, weigh
 from botscalp.pipeline.experiment import Experiment
 from botscalp.pipeline.fitting import fit_windows
+from botscalp.pipeline.light_sentinels import light_sentinels
 from botscalp.pipeline.material import material_of
 from botscalp.pipeline.page import write_page
 from botscalp.pipeline.predictions import ModelPredictions
 from botscalp.pipeline.prepared import Prepared
 from botscalp.pipeline.rules import verdict_tags
 from botscalp.pipeline.run_folder import CONFIG, write_predictions, write_rules, write_summary, write_trading
-from botscalp.pipeline.sentinels import light_sentinels
 from botscalp.pipeline.stopwatch import Stopwatch
 from botscalp.pipeline.summary import seconds, summarized
 from botscalp.pipeline.tracked_result import tracked_result

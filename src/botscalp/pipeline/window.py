@@ -211,8 +211,8 @@ def _fitted(
     on_epoch: OnEpoch,
 ) -> FittedWindow:
     """One model of all the panel's symbols."""
+    from botscalp.training.by_model import forecaster_of
     from botscalp.training.fit import run_up_bars
-    from botscalp.training.forecasters import forecaster_of
 
     train = learnt_rows(panel, window, trainer, seed)
     stopping = panel.labelled_rows(window.stopping)

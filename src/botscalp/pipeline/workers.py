@@ -46,7 +46,7 @@ def done_in_order(
             work needs; a GPU allows spawn alone, which pickles `work` once a worker.
 
     Raises:
-        UserError: a worker was killed, most likely for want of memory.
+        UserError: a worker was ended from outside, most likely for want of memory.
     """
     workers = min(workers, len(titles))
     if workers < 2:
@@ -124,12 +124,14 @@ def _death(process: BaseProcess, titles: Sequence[str], number: int | None, work
     """What to say of a worker that ended, and left the task of that number undone."""
     code = process.exitcode or 0
     doing = "at its start" if number is None else f"at {titles[number]}"
-    if code >= 0:
-        return RuntimeError(f"a worker ended {doing} with exit code {code}")
+    if code == 0:
+        return RuntimeError(f"a worker ended {doing} with exit code 0")
+    # No code of ours ends a worker so: the system kills for want of memory, and libraries abort or exit.
+    how = f"exit code {code}" if code > 0 else signal.Signals(-code).name
     return UserError(
         "trainer.window_workers",
         workers,
-        f"a worker was killed {doing} ({signal.Signals(-code).name}), as the system does when memory runs out",
+        f"a worker was ended {doing} ({how}), as the system and libraries do when memory runs out",
         "use fewer of them; resume=true fits no finished window again",
     )
 

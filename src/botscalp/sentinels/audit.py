@@ -14,14 +14,8 @@ import numpy as np
 from botscalp.errors import CausalityError
 from botscalp.pipeline.evidence.estimates import Estimate
 from botscalp.pipeline.experiment import Experiment
-from botscalp.pipeline.panel import Panel, check_prefixes
-from botscalp.pipeline.predictions import Predictions
-from botscalp.pipeline.prepared import windows_of
-from botscalp.pipeline.progress import FitProgress
-from botscalp.pipeline.provenance import provenance, provenance_tags
-from botscalp.pipeline.rules import Rule, beyond
-from botscalp.pipeline.run_folder import CONFIG
-from botscalp.pipeline.sentinels import (
+from botscalp.pipeline.ledger import Trial, market_names
+from botscalp.pipeline.light_sentinels import (
     CONFIDENCE,
     fills_after_signal,
     future_features,
@@ -29,9 +23,15 @@ from botscalp.pipeline.sentinels import (
     single_feature_auc,
     warm_up,
 )
+from botscalp.pipeline.panel import Panel, check_prefixes
+from botscalp.pipeline.predictions import Predictions
+from botscalp.pipeline.prepared import windows_of
+from botscalp.pipeline.progress import FitProgress
+from botscalp.pipeline.provenance import provenance, provenance_tags
+from botscalp.pipeline.rules import Rule, beyond
+from botscalp.pipeline.run_folder import CONFIG
 from botscalp.pipeline.stopwatch import Stopwatch
 from botscalp.pipeline.tracking import NewRun, TrackedDataset, TrackedResult
-from botscalp.pipeline.trials import Trial, market_names
 from botscalp.sentinels import perturbed, report, retrained
 from botscalp.sentinels.diagnosis import SENTINELS, Audited, diagnosed
 from botscalp.sentinels.walk import Pipeline

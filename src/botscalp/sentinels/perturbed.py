@@ -10,12 +10,12 @@ from botscalp.backtest import Backtest, Bracket
 from botscalp.backtest.records import TRADE
 from botscalp.data.corruption import CORRUPTIONS, Fork, corrupted
 from botscalp.features.samples import Timeline
+from botscalp.pipeline.light_sentinels import Point, counted, random_points
 from botscalp.pipeline.market import Market
 from botscalp.pipeline.panel import Panel
 from botscalp.pipeline.predictions import ModelPredictions
 from botscalp.pipeline.rules import Rule
 from botscalp.pipeline.scores import StoredScores
-from botscalp.pipeline.sentinels import Point, counted, random_points
 from botscalp.pipeline.trading import chosen_brackets
 from botscalp.pipeline.window import FittedModel, FittedWindow, inputs_of
 from botscalp.sentinels.walk import Pipeline, Walk, seeded
@@ -135,7 +135,7 @@ def _changed_decisions(
 
 def _decided(pipeline: Pipeline, model: FittedModel, bracket: Bracket, forks: Sequence[Fork]) -> list[dict[str, bytes]]:
     """What was decided up to the last common bar, in both versions of each fork in turn; all are predicted in one go."""
-    from botscalp.training.forecasters import forecaster_of
+    from botscalp.training.by_model import forecaster_of
 
     experiment = pipeline.experiment
     stretches = [(bars, one.last) for one in forks for bars in (one.bars, one.other)]

@@ -7,11 +7,11 @@ import numpy as np
 from scipy.stats import t as student
 
 from botscalp.backtest import Result
+from botscalp.pipeline.light_sentinels import interval_of, single_feature_auc
 from botscalp.pipeline.panel import Panel
 from botscalp.pipeline.predictions import ModelPredictions, Predictions
 from botscalp.pipeline.rules import Result as Outcome
 from botscalp.pipeline.rules import Rule
-from botscalp.pipeline.sentinels import interval_of, single_feature_auc
 from botscalp.sentinels.surrogates import last_sign, martingale_bars, momentum_bars, reversed_labels, shuffled_labels
 from botscalp.sentinels.walk import Pipeline, seeded
 from botscalp.statistics import figures

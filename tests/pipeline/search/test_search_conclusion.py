@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from botscalp.pipeline.ledger import Trial, record_trial
 from botscalp.pipeline.search.conclusion import concluded, search_luck
 from botscalp.pipeline.search.ended import EndedTrial, ranked
 from botscalp.pipeline.search.plan import Plan
-from botscalp.pipeline.trials import Trial, record_trial
 from botscalp.search import Referee
 from botscalp.statistics.luck import deflated_sharpe
-from botscalp.statistics.search import pbo
+from botscalp.statistics.overfitting import pbo
 
 MONTHS = [f"2024-{month:02d}-01T00:00:00Z" for month in range(1, 7)]
 TESTS = tuple(itertools.pairwise(MONTHS))

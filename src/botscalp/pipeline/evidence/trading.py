@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from botscalp.backtest.performance import Summary
 from botscalp.backtest.result import Result
 from botscalp.pipeline.evidence.estimates import Days, Estimate, Estimator, TradeRows
+from botscalp.pipeline.ledger import Search
 from botscalp.pipeline.trading import Account, Traded
-from botscalp.pipeline.trials import Search
 from botscalp.statistics import figures
 from botscalp.statistics.luck import Deflated, deflated_sharpe
 

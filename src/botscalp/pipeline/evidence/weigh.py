@@ -15,9 +15,9 @@ from botscalp.pipeline.evidence.regimes import Regime, by_regime
 from botscalp.pipeline.evidence.symbols import SymbolEvidence, by_symbol
 from botscalp.pipeline.evidence.trading import AtCosts, at_costs, best_baseline, deflated, trade_estimates
 from botscalp.pipeline.evidence.windows import WindowEvidence, by_window
+from botscalp.pipeline.ledger import Search
 from botscalp.pipeline.predictions import ModelPredictions, Predictions
 from botscalp.pipeline.trading import Traded
-from botscalp.pipeline.trials import Search
 from botscalp.statistics import figures
 from botscalp.statistics.luck import Deflated
 from botscalp.statistics.metrics import histogram

@@ -9,15 +9,15 @@ import numpy as np
 import pandas as pd
 
 from botscalp.pipeline.evidence.estimates import Estimate
+from botscalp.pipeline.ledger import LEDGER, Trial, search_so_far
 from botscalp.pipeline.search.ended import EndedTrial, ranked
 from botscalp.pipeline.search.order import WITHOUT_SKILL
 from botscalp.pipeline.search.plan import Plan
 from botscalp.pipeline.stored_run import by_day
-from botscalp.pipeline.trials import LEDGER, Trial, search_so_far
 from botscalp.report.numbers import estimate, number
 from botscalp.statistics.luck import deflated_sharpe
+from botscalp.statistics.overfitting import MINIMUM_DAYS, pbo
 from botscalp.statistics.paired import expected_best, mean_interval
-from botscalp.statistics.search import MINIMUM_DAYS, pbo
 from botscalp.types import Float64
 
 SCHEMA = 1

@@ -14,8 +14,8 @@ from botscalp.data.bars import prefix_digests
 from botscalp.errors import UserError
 from botscalp.options import checked
 from botscalp.pipeline.experiment import Experiment
+from botscalp.pipeline.ledger import market_names
 from botscalp.pipeline.search.order import Objective
-from botscalp.pipeline.trials import market_names
 from botscalp.pipeline.window import check_joined
 from botscalp.statistics.paired import MINIMUM_WINDOWS
 from botscalp.times import interval_name

@@ -5,9 +5,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from botscalp.pipeline.ledger import Trial
 from botscalp.pipeline.search.plan import Plan
 from botscalp.pipeline.tracking import NewRun, TrackedResult, Tracking
-from botscalp.pipeline.trials import Trial
 from botscalp.whole_files import write_whole
 
 FILE = "search.json"

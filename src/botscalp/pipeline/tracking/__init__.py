@@ -17,7 +17,7 @@ from botscalp.pipeline.tracking.recording import (
     WindowFigures,
 )
 from botscalp.pipeline.tracking.spool import replay
-from botscalp.pipeline.tracking.store import artifacts_of, finished_runs, open_store
+from botscalp.pipeline.tracking.store import artifacts_of, finished_runs, open_store, unfinished_runs
 
 __all__ = [
     "OWNER",
@@ -35,4 +35,5 @@ __all__ = [
     "finished_runs",
     "open_store",
     "replay",
+    "unfinished_runs",
 ]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from botscalp.errors import Interrupted
+from botscalp.pipeline.ledger import Search, record_sharpes, record_trial, search_so_far
 from botscalp.pipeline.tracking.clock import Clock, steady_clock
 from botscalp.pipeline.tracking.colours import COLOUR, next_colour
 from botscalp.pipeline.tracking.machine import SystemMetrics
@@ -29,7 +30,6 @@ from botscalp.pipeline.tracking.spool import Spool, replay
 from botscalp.pipeline.tracking.store import alone, answering, open_store, reason, runs_of, store_errors
 from botscalp.pipeline.tracking.study import present_study
 from botscalp.pipeline.tracking.writing import RunWriter
-from botscalp.pipeline.trials import Search, record_sharpes, record_trial, search_so_far
 from botscalp.pipeline.uninterrupted import uninterrupted
 
 logger = logging.getLogger(__name__)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol, Self
 
-from botscalp.pipeline.trials import Search, Trial
+from botscalp.pipeline.ledger import Search, Trial
 from botscalp.pipeline.window import FittedWindow
 from botscalp.windows import Window
 

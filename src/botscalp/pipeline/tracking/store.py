@@ -7,6 +7,7 @@ is created aside, too: that takes seconds, and a process that is killed in them 
 import logging
 import os
 import sqlite3
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -215,3 +216,10 @@ def finished_runs(store: Path, study: str) -> list[Path]:
     runs = runs_of(client, studies[study], "attributes.status = 'FINISHED'")
     folders = [artifacts_of(run.info.run_id, store) for run in runs if "kind" not in run.data.tags]
     return [folder for folder in folders if folder is not None]
+
+
+def unfinished_runs(store: Path, study: str) -> dict[str, int]:
+    """How many of the study's runs did not finish, by their status, such as KILLED."""
+    client = client_of(store)
+    runs = runs_of(client, studies_of(client)[study], "attributes.status != 'FINISHED'")
+    return dict(sorted(Counter(str(run.info.status) for run in runs).items()))

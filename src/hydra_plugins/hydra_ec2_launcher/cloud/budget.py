@@ -28,20 +28,17 @@ class Order:
     """for all machines of the lease and their egress"""
     max_hours: float
     """of all machines of the lease"""
-    egress_gb: float = 2.0
-    """how much is assumed to come home"""
-    tariff: cost.Tariff = cost.LIST_PRICES
 
 
 def spent_usd(order: Order, lease: Lease, now: datetime) -> float:
     """What all machines have cost so far; egress, which is counted once for the lease, is not in it."""
-    return cost.running(_usages(lease, now), egress_gb=0, tariff=order.tariff).total_usd
+    return cost.running(_usages(lease, now), egress_gb=0).total_usd
 
 
-def cost_of(lease: Lease, now: datetime, *, egress_gb: float, tariff: cost.Tariff = cost.LIST_PRICES) -> cost.Cost:
+def cost_of(lease: Lease, now: datetime) -> cost.Cost:
     """What all machines cost: an estimate while one may live."""
     figure = cost.settled if lease.state in ENDED else cost.running
-    return figure(_usages(lease, now), egress_gb=egress_gb, tariff=tariff)
+    return figure(_usages(lease, now), egress_gb=cost.EGRESS_GB)
 
 
 def billed_s(lease: Lease, now: datetime) -> float:
@@ -67,7 +64,7 @@ def hours_to_rent(order: Order, lease: Lease, price: Price, now: datetime) -> fl
             "OverBudget",
             f"budget_usd={order.budget_usd:g}, max_hours={order.max_hours:g}: ${left_usd:.2f} and {wanted:.2f} h are left, "
             f"and at ${price.usd_per_hour:g}/h ({price.source} of {price.date}) that pays for {max(hours, 0):.2f} h, with "
-            f"{cost.HARVEST_S / 60:.0f} min to harvest and {order.egress_gb:g} GB of egress\n"
+            f"{cost.HARVEST_S / 60:.0f} min to harvest and {cost.EGRESS_GB:g} GB of egress\n"
             "  remedy: raise budget_usd, or lower max_hours",
             Remedy.NEXT_ZONE,
         )
@@ -84,7 +81,7 @@ def hard_deadline(order: Order, lease: Lease, now: datetime) -> datetime:
 def affordable_hours(order: Order, lease: Lease, price: Price, now: datetime) -> float:
     """For how long from now on the money left pays for a machine at that price."""
     left_usd = order.budget_usd - spent_usd(order, lease, now)
-    return cost.affordable_hours(left_usd, price, disk_gb=order.disk_gb, egress_gb=order.egress_gb, tariff=order.tariff)
+    return cost.affordable_hours(left_usd, price, disk_gb=order.disk_gb)
 
 
 def _usages(lease: Lease, now: datetime) -> list[cost.Usage]:

@@ -30,7 +30,9 @@ class Tariff:
         return self.address_usd_hour + disk_gb * self.disk_usd_gb_month / HOURS_A_MONTH
 
 
-LIST_PRICES = Tariff()
+TARIFF = Tariff()
+EGRESS_GB = 2.0
+"""how much is assumed to come home"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,29 +73,27 @@ class Cost:
         return f"${self.total_usd:.2f} {self.figure} ({parts}, egress {self.egress_usd:.2f}; prices: {priced})"
 
 
-def planned_worst(
-    price: Price, *, hours: float, disk_gb: float, egress_gb: float, tariff: Tariff = LIST_PRICES
-) -> Cost:
+def planned_worst(price: Price, *, hours: float, disk_gb: float) -> Cost:
     """What one machine costs that runs until its hard clock after `hours` and is then harvested, no egress being free."""
     paid_hours = hours + HARVEST_S / 3600
     return Cost(
         figure="planned worst",
         machine_usd=price.usd_per_hour * paid_hours,
-        disk_usd=(tariff.besides_usd_hour(disk_gb) - tariff.address_usd_hour) * paid_hours,
-        address_usd=tariff.address_usd_hour * paid_hours,
-        egress_usd=egress_gb * tariff.egress_usd_gb,
-        sources=_sources([price], tariff),
+        disk_usd=(TARIFF.besides_usd_hour(disk_gb) - TARIFF.address_usd_hour) * paid_hours,
+        address_usd=TARIFF.address_usd_hour * paid_hours,
+        egress_usd=EGRESS_GB * TARIFF.egress_usd_gb,
+        sources=_sources([price]),
     )
 
 
-def running(usages: Sequence[Usage], *, egress_gb: float, tariff: Tariff = LIST_PRICES) -> Cost:
+def running(usages: Sequence[Usage], *, egress_gb: float) -> Cost:
     """What the machines have cost so far: each usage ends now, or when its machine ended."""
-    return _cost("running estimate", usages, egress_gb, tariff)
+    return _cost("running estimate", usages, egress_gb)
 
 
-def settled(usages: Sequence[Usage], *, egress_gb: float, tariff: Tariff = LIST_PRICES) -> Cost:
+def settled(usages: Sequence[Usage], *, egress_gb: float) -> Cost:
     """What the machines cost, rejected ones included, once all have ended."""
-    return _cost("settled", usages, egress_gb, tariff)
+    return _cost("settled", usages, egress_gb)
 
 
 def machine_usd(usage: Usage) -> float:
@@ -104,12 +104,10 @@ def machine_usd(usage: Usage) -> float:
     return sum(price.usd_per_hour * hours for (_, price), hours in zip(usage.prices, hours, strict=True))
 
 
-def affordable_hours(
-    left_usd: float, price: Price, *, disk_gb: float, egress_gb: float, tariff: Tariff = LIST_PRICES
-) -> float:
+def affordable_hours(left_usd: float, price: Price, *, disk_gb: float) -> float:
     """For how long the money left pays a machine, its harvest after that and the egress; negative where it cannot."""
-    usd_hour = price.usd_per_hour + tariff.besides_usd_hour(disk_gb)
-    return (left_usd - egress_gb * tariff.egress_usd_gb) / usd_hour - HARVEST_S / 3600
+    usd_hour = price.usd_per_hour + TARIFF.besides_usd_hour(disk_gb)
+    return (left_usd - EGRESS_GB * TARIFF.egress_usd_gb) / usd_hour - HARVEST_S / 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,22 +129,22 @@ def shares(cost_usd: float, *, slots: int, billed_s: float, working_s: float, sl
     return Shares(jobs_usd=jobs, setup_usd=setup_usd, idle_usd=cost_usd - setup_usd - sum(jobs.values()))
 
 
-def _cost(figure: str, usages: Sequence[Usage], egress_gb: float, tariff: Tariff) -> Cost:
+def _cost(figure: str, usages: Sequence[Usage], egress_gb: float) -> Cost:
     hours = [(usage.billed_until - usage.started_at).total_seconds() / 3600 for usage in usages]
     gb_hours = sum(usage.disk_gb * its_hours for usage, its_hours in zip(usages, hours, strict=True))
     return Cost(
         figure=figure,
         machine_usd=sum(machine_usd(usage) for usage in usages),
-        disk_usd=gb_hours * tariff.disk_usd_gb_month / HOURS_A_MONTH,
-        address_usd=sum(hours) * tariff.address_usd_hour,
-        egress_usd=max(0.0, egress_gb - tariff.egress_free_gb) * tariff.egress_usd_gb,
-        sources=_sources([price for usage in usages for _, price in usage.prices], tariff),
+        disk_usd=gb_hours * TARIFF.disk_usd_gb_month / HOURS_A_MONTH,
+        address_usd=sum(hours) * TARIFF.address_usd_hour,
+        egress_usd=max(0.0, egress_gb - TARIFF.egress_free_gb) * TARIFF.egress_usd_gb,
+        sources=_sources([price for usage in usages for _, price in usage.prices]),
     )
 
 
-def _sources(prices: Sequence[Price], tariff: Tariff) -> tuple[str, ...]:
+def _sources(prices: Sequence[Price]) -> tuple[str, ...]:
     machines = [f"{price.source}, {dated(price.date)}{', an estimate' * price.estimated}" for price in prices]
-    return tuple(dict.fromkeys([*machines, f"{tariff.source}, {dated(tariff.date)}"]))
+    return tuple(dict.fromkeys([*machines, f"{TARIFF.source}, {dated(TARIFF.date)}"]))
 
 
 def dated(day: str) -> str:

@@ -133,8 +133,7 @@ class Rental:
 
     def cost(self) -> Cost:
         """What all machines have cost so far, or in all once the last has ended."""
-        order = self._steps.order
-        return budget.cost_of(self.lease, self._steps.now(), egress_gb=order.egress_gb, tariff=order.tariff)
+        return budget.cost_of(self.lease, self._steps.now())
 
     def billed_s(self) -> float:
         """The seconds of all machines that are paid for so far."""

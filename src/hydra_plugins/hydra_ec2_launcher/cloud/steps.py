@@ -188,7 +188,7 @@ class Steps:
             self.journal.append(end(self.cloud, self.lease.current, tags, now=self.now, sleep=self.sleep))
         usage = self.lease.current.usage(self.now())
         assert usage is not None, "only an answered attempt is ended"
-        paid = cost.settled([usage], egress_gb=0, tariff=self.order.tariff)
+        paid = cost.settled([usage], egress_gb=0)
         self.journal.append(Settled(at=self.now(), cost_usd=paid.total_usd))
 
     def _answered(self, instance: Instance) -> None:

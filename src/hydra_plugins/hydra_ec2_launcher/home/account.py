@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from ipaddress import ip_address
 from pathlib import Path
 
-from hydra_plugins.hydra_ec2_launcher.cloud.budget import Order
 from hydra_plugins.hydra_ec2_launcher.cloud.cost import Cost, planned_worst
 from hydra_plugins.hydra_ec2_launcher.cloud.ec2 import Ec2
 from hydra_plugins.hydra_ec2_launcher.cloud.journal import read
@@ -40,7 +39,7 @@ def planned(settings: Settings) -> Cost:
     if unknown:
         known.append(ceiling_price(rent.price_ceiling_usd, f"{rent.instance_type} in one of {', '.join(rent.regions)}"))
     dearest = max(known, key=lambda price: price.usd_per_hour)
-    return planned_worst(dearest, hours=limits.max_hours, disk_gb=rent.disk_gb, egress_gb=Order.egress_gb)
+    return planned_worst(dearest, hours=limits.max_hours, disk_gb=rent.disk_gb)
 
 
 def own_address(who_am_i: str) -> str:

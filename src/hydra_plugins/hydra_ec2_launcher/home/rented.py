@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hydra_plugins.hydra_ec2_launcher.cloud.budget import Order
 from hydra_plugins.hydra_ec2_launcher.cloud.cloud import AnswerLostError, Instance, Market, RefusedError
-from hydra_plugins.hydra_ec2_launcher.cloud.cost import HARVEST_S, Cost
+from hydra_plugins.hydra_ec2_launcher.cloud.cost import EGRESS_GB, HARVEST_S, TARIFF, Cost
 from hydra_plugins.hydra_ec2_launcher.cloud.events import State
 from hydra_plugins.hydra_ec2_launcher.cloud.journal import VIEW, Journal, read
 from hydra_plugins.hydra_ec2_launcher.cloud.ladder import Ladder
@@ -184,8 +184,8 @@ class Rented:
         order = self.rental.order
         return {
             "hard_deadline": self.rental.hard_deadline().timestamp(),
-            "usd_per_hour": price.usd_per_hour + order.tariff.besides_usd_hour(order.disk_gb),
-            "budget_usd": order.budget_usd - order.egress_gb * order.tariff.egress_usd_gb,
+            "usd_per_hour": price.usd_per_hour + TARIFF.besides_usd_hour(order.disk_gb),
+            "budget_usd": order.budget_usd - EGRESS_GB * TARIFF.egress_usd_gb,
             "spent_usd": self.rental.spent_usd(),
             "spent_at": now().timestamp(),
         }

@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from hydra_plugins.hydra_ec2_launcher.cloud import budget
-from hydra_plugins.hydra_ec2_launcher.cloud.budget import Order
 from hydra_plugins.hydra_ec2_launcher.cloud.journal import read
 from hydra_plugins.hydra_ec2_launcher.cloud.lease import Lease
 from hydra_plugins.hydra_ec2_launcher.home.account import now, planned
@@ -49,7 +48,7 @@ def cost_lines(sweep: Sweep) -> Sequence[str]:
     lease = read(sweep.folder / JOURNAL)
     if not lease.attempts:
         return ["nothing was rented"]
-    cost = budget.cost_of(lease, now(), egress_gb=Order.egress_gb)
+    cost = budget.cost_of(lease, now())
     parts = divided(sweep, cost, budget.billed_s(lease, now()))
     return [
         str(planned(sweep.settings)),

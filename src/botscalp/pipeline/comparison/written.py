@@ -8,8 +8,8 @@ from typing import Any
 
 import pandas as pd
 
-from botscalp.pipeline.comparison import Comparison
-from botscalp.pipeline.comparison_rows import Row
+from botscalp.pipeline.comparison.ranking import Comparison
+from botscalp.pipeline.comparison.row import Row
 from botscalp.pipeline.evidence.estimates import Estimate
 from botscalp.report.compare_page import write_compare_page
 from botscalp.report.compared import standings

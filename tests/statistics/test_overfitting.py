@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from botscalp.statistics.search import BLOCKS, MINIMUM_DAYS, pbo, spa_p
+from botscalp.statistics.overfitting import BLOCKS, MINIMUM_DAYS, pbo, spa_p
 
 
 def noise(seed: int, days: int = 240, runs: int = 12) -> np.ndarray:

@@ -9,6 +9,7 @@ import pandas as pd
 
 from botscalp.backtest.performance import sharpe_ratio
 from botscalp.pipeline.evidence.estimates import Estimate
+from botscalp.pipeline.experiment import NO_CHOICE
 from botscalp.pipeline.stored_run import StoredRun
 from botscalp.statistics import figures
 from botscalp.statistics.best import UNLIKELY_P
@@ -17,10 +18,8 @@ from botscalp.types import Int64
 
 Standing = Literal["best", "may be as good", "worse", "cannot be told"]
 
-_NO_CHOICE = {
-    *("study", "store", "resume", "report", "fail_on", "tracking", "debug", "experiment", "trainer.window_workers")
-}
-"""keys that change no figure"""
+_SAY_NOTHING = {*NO_CHOICE, "tracking", "debug", "experiment"}
+"""keys that change no figure, and groups of which other keys say what they changed"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,7 +130,7 @@ def mean_daily_pnl(run: StoredRun, days: pd.DatetimeIndex) -> float:
 def differences(configs: Sequence[Mapping[str, Any]]) -> list[dict[str, str]]:
     """Of each config the keys whose values are not equal in all that have them; an option's own keys say nothing of others."""
     flat = [dict(_flat(config)) for config in configs]
-    keys = dict.fromkeys(key for one in flat for key in one if not {key, key.partition(".")[0]} & _NO_CHOICE)
+    keys = dict.fromkeys(key for one in flat for key in one if not {key, key.partition(".")[0]} & _SAY_NOTHING)
     differing = [key for key in keys if len({one[key] for one in flat if key in one}) > 1]
     return [{key: one[key] for key in differing if key in one} for one in flat]
 

@@ -8,11 +8,11 @@ import numpy as np
 import pandas as pd
 
 from botscalp.errors import UserError
-from botscalp.pipeline.comparison_rows import Row, differences, mean_daily_pnl, nanoseconds, row_of
+from botscalp.pipeline.comparison.row import Row, differences, mean_daily_pnl, nanoseconds, row_of
 from botscalp.pipeline.evidence.estimates import Estimate
+from botscalp.pipeline.ledger import LEDGER, Search, Trial, search_so_far
 from botscalp.pipeline.luck import Luck, luck_of_the_best
 from botscalp.pipeline.stored_run import StoredRun
-from botscalp.pipeline.trials import LEDGER, Search, Trial, search_so_far
 from botscalp.statistics.best import Shortfalls
 from botscalp.times import DAY_NS
 from botscalp.windows import Range

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runs import composed, composed_plainly
 
-from botscalp.pipeline.trials import (
+from botscalp.pipeline.ledger import (
     LEDGER,
     Search,
     Trial,
