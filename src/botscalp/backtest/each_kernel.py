@@ -3,9 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from botscalp.backtest.kernel import AccountColumns, run_nb
+from botscalp.backtest.kernel import run_nb
 from botscalp.backtest.performance_kernel import day_figures_nb, max_drawdown_nb, totals_nb
-from botscalp.backtest.records import TRADE
+from botscalp.backtest.records import TRADE, AccountColumns
 from botscalp.compiled import njit, prange
 from botscalp.types import Float64, Int64
 

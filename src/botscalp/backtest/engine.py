@@ -14,7 +14,7 @@ from botscalp.backtest.sizing import SizingRule, stakes_of
 from botscalp.types import Float64, Int64
 
 if TYPE_CHECKING:
-    from botscalp.backtest.kernel import AccountColumns
+    from botscalp.backtest.records import AccountColumns
 
 NO_ROWS = np.zeros(0, np.int64)
 NO_PRICES = np.zeros(0)
@@ -75,7 +75,7 @@ class Columns:
     def account(self) -> "AccountColumns":
         """What the kernel needs where settings are not plain."""
         # Here and not above: numba takes 0.2 s to import.
-        from botscalp.backtest.kernel import AccountColumns
+        from botscalp.backtest.records import AccountColumns
 
         funding_row, funding_rate = [NO_ROWS], [NO_PRICES]
         finer = [one.finer for one in self.market if one.finer is not None]

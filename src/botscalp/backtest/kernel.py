@@ -61,8 +61,6 @@ Where asked (each is off by default; a run with any of these is given `AccountCo
 Constants come in as arguments. `sweep_kernel.py` repeats the plain rules for many settings at once.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -77,27 +75,9 @@ from botscalp.backtest.account_kernel import (
     stop_first_nb,
 )
 from botscalp.backtest.lanes import LANES, fill, first_signal, first_touch, mark
-from botscalp.backtest.records import END, STOP, TARGET, TIMEOUT, Trades
+from botscalp.backtest.records import END, STOP, TARGET, TIMEOUT, AccountColumns, Trades
 from botscalp.compiled import njit
 from botscalp.types import Float64, Int64
-
-
-class AccountColumns(NamedTuple):
-    """What a run with more than one symbol or more than plain settings needs besides; empty where there is nothing."""
-
-    first_row_S: Int64
-    """where each symbol's rows begin, and N"""
-    funding_row: Int64
-    """first row at or after each funding time, by symbol and time"""
-    funding_rate: Float64
-    finer_first_S: Int64
-    """where each symbol's finer bars begin, and their number"""
-    finer_interval_ns: int
-    finer_time_ns: Int64
-    finer_high: Float64
-    finer_low: Float64
-    stake: Float64
-    """what a sizing rule of one's own puts at stake, a fraction of equity; shape (N,)"""
 
 
 @njit(cache=True)

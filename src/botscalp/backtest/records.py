@@ -1,7 +1,11 @@
 """The records that kernels read and write: settings in, trades and sums out."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
+
+from botscalp.types import Float64, Int64
 
 STOP, TARGET, TIMEOUT, END = 0, 1, 2, 3
 REASONS = ("stop", "target", "timeout", "end")
@@ -23,7 +27,7 @@ TERMS = np.dtype(
     [
         *((name, np.float64) for name in ("slippage_rate", "slippage_price", "taker_rate", "maker_rate")),
         *((name, np.float64) for name in ("notional_quote", "contract_base", "capital_quote")),
-        # Read only where there is an account: see `AccountColumns` in kernel.py.
+        # Read only where there is an account: see `AccountColumns`.
         *((name, np.float64) for name in ("equity_fraction", "volatility_target", "kelly_fraction")),
         *(
             (name, np.float64) for name in ("max_exposure", "daily_loss_stop")
@@ -79,3 +83,21 @@ TOTALS = np.dtype(
 )
 """What a backtest is judged by, before any division. Sums run trade after trade, so that a sweep, which keeps no trades,
 arrives at the same bits."""
+
+
+class AccountColumns(NamedTuple):
+    """What a run with more than one symbol or more than plain settings needs besides; empty where there is nothing."""
+
+    first_row_S: Int64
+    """where each symbol's rows begin, and N"""
+    funding_row: Int64
+    """first row at or after each funding time, by symbol and time"""
+    funding_rate: Float64
+    finer_first_S: Int64
+    """where each symbol's finer bars begin, and their number"""
+    finer_interval_ns: int
+    finer_time_ns: Int64
+    finer_high: Float64
+    finer_low: Float64
+    stake: Float64
+    """what a sizing rule of one's own puts at stake, a fraction of equity; shape (N,)"""
