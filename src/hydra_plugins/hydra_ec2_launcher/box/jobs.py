@@ -13,6 +13,8 @@ from files import inside, read_json, sha256_of, write_json
 QUEUED, RUNNING = "QUEUED", "RUNNING"
 DONE, FAILED, PREEMPTED, TIMEOUT, LOST = "DONE", "FAILED", "PREEMPTED", "TIMEOUT", "LOST"
 _TAIL_BYTES = 16384
+_TOLD = ("state", "reason", "attempt", "slots", "started", "ended", "exit_code", "oom_slots")
+_MEASURED = ("peak_rss_mib", "peak_gpu_mib", "snapshot_at")
 _OUT_OF_MEMORY = ("CUDA out of memory", "CUDA error: out of memory", "torch.OutOfMemoryError")
 
 
@@ -89,6 +91,11 @@ class Job:
     @property
     def cancelled(self) -> bool:
         return (self.folder / "cancel").exists()
+
+    def told(self) -> dict[str, Any]:
+        """What the client is told of it."""
+        told = {name: getattr(self.status, name) for name in _TOLD + _MEASURED}
+        return {**told, "harvested": self.harvested_at is not None}
 
     def change(self, **values: Any) -> None:
         """Change the status, here and on disk."""

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import time
 import traceback
+from collections import Counter
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from background import Asked
-from clocks import Ending, Facts, may_power_off, struck
+from clocks import Ending, Facts, may_power_off, spent_usd, struck
 from files import read_json, write_json
 from jobs import FAILED, QUEUED, RUNNING, Job
 from notice import ask_notice
 from packing import slots_now, this_machine
 from process import boot_time, sessions
-from report import write_state
 from running import Running, adopt, start
 from sampler import Sample, append_sample, take_sample
 from settings import read_settings
@@ -63,7 +65,7 @@ class Loop:
         self._try("snapshots", self._snapshot_running, now)
         self._save(now)
         self._try("end", self._end, now)
-        self._try("state", write_state, self, now)
+        self._try("state", self._tell, now)
 
     @property
     def drain(self) -> str:
@@ -190,6 +192,37 @@ class Loop:
 
         self._try(f"copy of job {job.num}'s stores", copy)
 
+    def _tell(self, now: float, durable: bool = False) -> None:
+        """Replace state.json, what the client is told, by what is known now; times are unix times in seconds."""
+        sample = self.sample
+        state = {
+            "schema": 1,
+            "sweep": self.settings.sweep,
+            "agent_pid": os.getpid(),
+            "started": self.began,
+            "now": now,
+            "phase": self._phase(),
+            "slots": self.slots,
+            "packing": self.packing,
+            "jobs": {str(num): job.told() for num, job in sorted(self.jobs.items())},
+            "counts": Counter(job.status.state for job in self.jobs.values()),
+            "unfetched": sorted(self.unfetched()),
+            "utilisation": None if sample is None else {"at": sample.at, **sample.figures},
+            "disk_free_gb": round(shutil.disk_usage(self.root).free / 1e9, 2),
+            "spent_usd": round(spent_usd(self.settings.limits, self.facts(now)), 4),
+            "ending": None if self.ending is None else asdict(self.ending),
+            "alarms": list(self.alarms.values()),
+            "notice": self.notice,
+        }
+        write_json(self.root / "state.json", state, durable)
+
+    def _phase(self) -> str:
+        if self.notice is not None:
+            return "interrupted"
+        if self.ending is not None:
+            return "ending"
+        return "draining" if self.drain else "running"
+
     def _save(self, now: float) -> None:
         if now - self._saved_at >= self.settings.sample_s:
             self._saved_at = now
@@ -205,7 +238,7 @@ class Loop:
         self._poweroff_at = now
         for job in self.jobs.values():
             self._try(f"job {job.num}", job.save)
-        self._try("state", write_state, self, now, True)
+        self._try("state", self._tell, now, True)
         self._try("poweroff", self._power_off)
 
     def _power_off(self) -> None:
