@@ -82,39 +82,39 @@ def _seed_bars(weight: float) -> int:
 def returns(spans: Spans) -> Family:
     """Log returns over the last `span` bars."""
 
-    def columns(table: Table) -> None:
+    def fill(table: Table) -> None:
         for span in spans:
             table.add(RETURN, span)
 
-    return Family(tuple(Feature(f"return_{span}", span) for span in spans), compiled=columns)
+    return Family(tuple(Feature(f"return_{span}", span) for span in spans), compiled=fill)
 
 
 def rsi(spans: Spans) -> Family:
     """RSI, brought from 0 .. 100 to -1 .. 1; 0 where nothing has moved."""
 
-    def columns(table: Table) -> None:
+    def fill(table: Table) -> None:
         for span in spans:
             table.add(STRENGTH, table.wilder(GAIN, span), table.wilder(LOSS, span))
 
-    return Family(tuple(Feature(f"rsi_{span}", wilder_lookback(span)) for span in spans), compiled=columns)
+    return Family(tuple(Feature(f"rsi_{span}", wilder_lookback(span)) for span in spans), compiled=fill)
 
 
 def ema(spans: Spans) -> Family:
     """The close's distance above its EMA, in ATRs; the EMA is seeded with the mean of its first `span` rows."""
 
-    def columns(table: Table) -> None:
+    def fill(table: Table) -> None:
         for span in spans:
             table.add_in_atr(DISTANCE, table.average(PRICE, 0, span, 2 / (span + 1)))
 
     lookback = wilder_lookback(ATR_SPAN)
     features = tuple(Feature(f"ema_{span}", max(ema_lookback(span), lookback)) for span in spans)
-    return Family(features, compiled=columns)
+    return Family(features, compiled=fill)
 
 
 def macd(spans: tuple[tuple[int, int, int], ...]) -> Family:
     """MACD line and histogram, in ATRs, of each (fast, slow, signal); both seeds end at row slow - 1, as TA-Lib's do."""
 
-    def columns(table: Table) -> None:
+    def fill(table: Table) -> None:
         for fast, slow, signal in spans:
             fast_ema = table.average(PRICE, slow - fast, slow, 2 / (fast + 1))
             slow_ema = table.average(PRICE, 0, slow, 2 / (slow + 1))
@@ -126,72 +126,72 @@ def macd(spans: tuple[tuple[int, int, int], ...]) -> Family:
     for fast, slow, signal in spans:
         lookback = max(ema_lookback(slow) + ema_lookback(signal), wilder_lookback(ATR_SPAN))
         features += [Feature(f"{name}_{fast}_{slow}_{signal}", lookback) for name in ("macd", "macd_histogram")]
-    return Family(tuple(features), compiled=columns)
+    return Family(tuple(features), compiled=fill)
 
 
 def atr(spans: Spans) -> Family:
     """ATR as a fraction of the close."""
 
-    def columns(table: Table) -> None:
+    def fill(table: Table) -> None:
         for span in spans:
             table.add(RANGE, table.wilder(TRUE_RANGE, span))
 
-    return Family(tuple(Feature(f"atr_{span}", wilder_lookback(span)) for span in spans), compiled=columns)
+    return Family(tuple(Feature(f"atr_{span}", wilder_lookback(span)) for span in spans), compiled=fill)
 
 
 def bollinger(spans: Spans) -> Family:
     """The close's distance above the middle band in standard deviations, and one deviation as a share of the mean."""
 
-    def columns(table: Table) -> None:
+    def fill(table: Table) -> None:
         for span in spans:
             table.add(BAND, table.moment(span))
             table.add(BAND_WIDTH, table.moment(span))
 
     names = [name for span in spans for name in (f"bollinger_{span}", f"bollinger_width_{span}")]
     lookbacks = [span - 1 for span in spans for _ in range(2)]
-    return Family(tuple(map(Feature, names, lookbacks)), compiled=columns)
+    return Family(tuple(map(Feature, names, lookbacks)), compiled=fill)
 
 
 def vwap(spans: Spans) -> Family:
     """The close's distance above the VWAP of typical prices, in ATRs; 0 where nothing was traded."""
 
-    def columns(table: Table) -> None:
+    def fill(table: Table) -> None:
         for span in spans:
             table.add_in_atr(VWAP, table.window(VALUE, span), table.window(VOLUME, span))
 
     lookback = wilder_lookback(ATR_SPAN)
-    return Family(tuple(Feature(f"vwap_{span}", max(span - 1, lookback)) for span in spans), compiled=columns)
+    return Family(tuple(Feature(f"vwap_{span}", max(span - 1, lookback)) for span in spans), compiled=fill)
 
 
 def volume(spans: Spans) -> Family:
     """Volume v against its rolling mean m, as v / (v + m): 0 for none, 1/2 for the mean, towards 1 for a burst."""
 
-    def columns(table: Table) -> None:
+    def fill(table: Table) -> None:
         for span in spans:
             table.add(BURST, table.window(VOLUME, span))
 
-    return Family(tuple(Feature(f"volume_{span}", span - 1) for span in spans), compiled=columns)
+    return Family(tuple(Feature(f"volume_{span}", span - 1) for span in spans), compiled=fill)
 
 
 def volatility(spans: Spans) -> Family:
     """Realised volatility: root mean square of one-bar log returns, per bar."""
 
-    def columns(table: Table) -> None:
+    def fill(table: Table) -> None:
         for span in spans:
             table.add(VOLATILITY, table.window(SQUARE, span))
 
-    return Family(tuple(Feature(f"volatility_{span}", span) for span in spans), compiled=columns)
+    return Family(tuple(Feature(f"volatility_{span}", span) for span in spans), compiled=fill)
 
 
 def taker_flow(spans: Spans) -> Family:
     """What takers bought minus what they sold, as a share of the volume: -1 to 1."""
 
-    def columns(table: Table) -> None:
+    def fill(table: Table) -> None:
         for span in spans:
             table.add(TAKER_FLOW, table.window(FLOW, span), table.window(VOLUME, span))
 
     features = tuple(Feature(f"taker_flow_{span}", span - 1) for span in spans)
-    return Family(features, compiled=columns, needs=("taker_buy_volume",))
+    return Family(features, compiled=fill, needs=("taker_buy_volume",))
 
 
 FAMILIES: Mapping[str, Callable[[Any], Family]] = {
