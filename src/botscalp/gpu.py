@@ -72,7 +72,7 @@ def up(cfg: DictConfig) -> None:
 def status(cfg: DictConfig) -> None:
     """Print how the sweep stands."""
     from hydra_plugins.hydra_ec2_launcher.home.drive import look
-    from hydra_plugins.hydra_ec2_launcher.home.report import status_lines
+    from hydra_plugins.hydra_ec2_launcher.home.standing import status_lines
 
     sweep = the_sweep(cfg)
     look(sweep)
@@ -82,7 +82,7 @@ def status(cfg: DictConfig) -> None:
 def attach(cfg: DictConfig) -> None:
     """Go on with a sweep that another process began, to its end."""
     from hydra_plugins.hydra_ec2_launcher.home.drive import drive, give_back
-    from hydra_plugins.hydra_ec2_launcher.home.report import status_lines
+    from hydra_plugins.hydra_ec2_launcher.home.standing import status_lines
 
     sweep = the_sweep(cfg)
     drive(sweep)
@@ -93,7 +93,7 @@ def attach(cfg: DictConfig) -> None:
 def logs(cfg: DictConfig) -> None:
     """Print what a job has printed so far."""
     from hydra_plugins.hydra_ec2_launcher.home.drive import look
-    from hydra_plugins.hydra_ec2_launcher.home.report import log_of
+    from hydra_plugins.hydra_ec2_launcher.home.standing import log_of
 
     sweep = the_sweep(cfg)
     known = [job.num for job in sweep.jobs()]
@@ -117,7 +117,7 @@ def fetch(cfg: DictConfig) -> None:
 
 def cost(cfg: DictConfig) -> None:
     """Print what the sweep was planned to cost and what it costs, by job."""
-    from hydra_plugins.hydra_ec2_launcher.home.report import cost_lines
+    from hydra_plugins.hydra_ec2_launcher.home.standing import cost_lines
 
     print("\n".join(cost_lines(the_sweep(cfg))))
 

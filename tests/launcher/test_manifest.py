@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from loopback_sshd import LoopbackSshd, relay
 
+from hydra_plugins.hydra_ec2_launcher.wire.data_files import at_box, manifest, ship
 from hydra_plugins.hydra_ec2_launcher.wire.local import LocalTransport
-from hydra_plugins.hydra_ec2_launcher.wire.manifest import at_box, manifest, ship
 from hydra_plugins.hydra_ec2_launcher.wire.transport import TransportError
 
 pytestmark = pytest.mark.slow

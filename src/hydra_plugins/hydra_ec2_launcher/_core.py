@@ -21,7 +21,7 @@ from .home.leaving import DetachedError
 from .home.remote_error import RemoteJobError
 from .home.sweep import Job, Sweep
 from .home.travelling_paths import WORK_TO_ROOT, box_path, box_store
-from .wire.manifest import at_box, manifest
+from .wire.data_files import at_box, manifest
 
 if TYPE_CHECKING:
     from .ec2_launcher import EC2Launcher

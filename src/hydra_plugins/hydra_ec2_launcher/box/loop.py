@@ -23,7 +23,7 @@ from process import boot_time, sessions
 from running import Running, adopt, start
 from sampler import Sample, append_sample, take_sample
 from settings import read_settings
-from snapshot import take_snapshot
+from store_copies import take_snapshot
 
 _POWEROFF_RETRY_S = 30.0
 

@@ -14,7 +14,7 @@ from typing import Any
 
 from hydra_plugins.hydra_ec2_launcher.cloud.rental import RejectedError
 from hydra_plugins.hydra_ec2_launcher.home.sweep import Job, Sweep, write_json
-from hydra_plugins.hydra_ec2_launcher.wire import manifest, snapshot
+from hydra_plugins.hydra_ec2_launcher.wire import data_files, project_files
 from hydra_plugins.hydra_ec2_launcher.wire.transport import RemoteCommandError, Transport
 
 log = logging.getLogger(__name__)
@@ -49,7 +49,7 @@ def stage(transport: Transport, sweep: Sweep, *, limits: Mapping[str, Any]) -> N
     settings = sweep.settings
     transport.put(BOX, "agent")
     check_health(transport, sweep)
-    code = None if sweep.code is None else snapshot.ship(transport, sweep.code)
+    code = None if sweep.code is None else project_files.ship(transport, sweep.code)
     python = given_python(sweep) or make_environment(transport, sweep, code)
     smoke(transport, python, gpu=settings.needs.gpu)
     send_ledgers(transport, sweep)
@@ -161,8 +161,8 @@ def agent_settings(sweep: Sweep, *, python: str, code: str | None, limits: Mappi
 
 def submit(transport: Transport, sweep: Sweep, jobs: Sequence[Job]) -> None:
     """Hand jobs to the agent, after the data that they read; one that was begun elsewhere finds what it had finished."""
-    if sent := manifest.ship(
-        transport, sorted({file for job in jobs for file in manifest.manifest(job.data)}, key=str)
+    if sent := data_files.ship(
+        transport, sorted({file for job in jobs for file in data_files.manifest(job.data)}, key=str)
     ):
         log.info("sent %s", ", ".join(file.path.name for file in sent))
     for job in jobs:
@@ -182,7 +182,7 @@ def submit(transport: Transport, sweep: Sweep, jobs: Sequence[Job]) -> None:
         ask(transport, "agent", "accept", str(job.num))
 
 
-def source_of(code: snapshot.Snapshot) -> dict[str, str]:
+def source_of(code: project_files.Snapshot) -> dict[str, str]:
     """What git knows of the code, for a copy that travels without its history."""
     return {"SOURCE_COMMIT": code.commit or "", "SOURCE_DIRTY": str(code.dirty).lower()}
 

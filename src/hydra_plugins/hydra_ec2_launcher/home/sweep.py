@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra_plugins.hydra_ec2_launcher.config import Connection, Limits, Needs, Rent, Settings, Site, Travel
-from hydra_plugins.hydra_ec2_launcher.wire.snapshot import Snapshot, take
+from hydra_plugins.hydra_ec2_launcher.wire.project_files import Snapshot, take
 
 JOURNAL = "journal.jsonl"
 """in the sweep's folder: what was done about its machines"""

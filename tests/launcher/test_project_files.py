@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from loopback_sshd import LoopbackSshd, relay
 
-from hydra_plugins.hydra_ec2_launcher.wire import snapshot as snapshot_module
+from hydra_plugins.hydra_ec2_launcher.wire import project_files
 from hydra_plugins.hydra_ec2_launcher.wire.local import LocalTransport
-from hydra_plugins.hydra_ec2_launcher.wire.snapshot import Snapshot, ship, take
+from hydra_plugins.hydra_ec2_launcher.wire.project_files import Snapshot, ship, take
 from hydra_plugins.hydra_ec2_launcher.wire.transport import RemoteCommandError, TransportError
 
 pytestmark = pytest.mark.slow
 
-UNPACK = Path(snapshot_module.__file__).with_name("remote_unpack.py")
+UNPACK = Path(project_files.__file__).with_name("remote_unpack.py")
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n"
 
 
