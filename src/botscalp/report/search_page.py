@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from botscalp.report.compare_tables import UNFOLDED, Fact, duration
+from botscalp.report.compare_tables import UNFOLDED, duration
 from botscalp.report.drawing import Picture
 from botscalp.report.figures.trial_history import trial_history
 from botscalp.report.figures.trial_importance import trial_importance
@@ -17,7 +17,7 @@ from botscalp.report.markets import bars_told
 from botscalp.report.numbers import estimate, number, written
 from botscalp.report.outcomes import MEANING
 from botscalp.report.page import rendered, write_page
-from botscalp.report.tables import Table
+from botscalp.report.tables import Fact, Table
 
 FILE = "search.html"
 Found = Mapping[str, Any]
