@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from pictures import clipped, foreign_colours, overlapping
 from runs import quiet_libraries
 
-from botscalp.report.compare_page import FIGURES, FILE, colour, write_compare_page
+from botscalp.report.compare_page import FILE, colour, write_compare_page
 from botscalp.report.compare_tables import duration, rule_results
 from botscalp.report.compared import Found, earning, listed, names, standings
 from botscalp.report.drawing import Picture
@@ -21,6 +21,7 @@ from botscalp.report.figures.overlay import MOST, NAMED, overlay
 from botscalp.report.figures.parallel import MISSING, figure_axis, key_axis, parallel
 from botscalp.report.figures.ranking import Panel, limits, ranking
 from botscalp.report.figures.search_luck import search_luck
+from botscalp.report.page import FIGURES
 
 MOST_BYTES = 3_000_000
 PICTURES = {"ranking", "parallel", "overlay", "search_luck"}

@@ -86,3 +86,14 @@ def test_a_folded_table_unfolds_on_paper() -> None:
     folded = Table(caption="Dates", columns=["a"], rows=[["1"]], folded=True)
     details = document(page(shown=folded)).all("details")
     assert [one.attributes["class"] for one in details] == ["on-paper"]
+
+
+def test_a_table_as_text_has_its_columns_below_each_other_and_sentences_last() -> None:
+    sentence = "the mean trade would earn at twice the costs that were set, in bps"
+    rows = [["auc", "ranks", "0.5348 [0.5260, 0.5428]"], ["costs", sentence, "n/a"]]
+    assert [*Table(caption="Rules", columns=["name", "words", "figure"], rows=rows).lines()] == [
+        "Rules",
+        "  name                    figure  words",
+        "  auc    0.5348 [0.5260, 0.5428]  ranks",
+        f"  costs                      n/a  {sentence}",
+    ]

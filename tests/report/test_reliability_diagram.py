@@ -71,9 +71,9 @@ def test_the_density_below_has_the_area_1() -> None:
 )
 def test_the_reading_holds_the_error_against_what_chance_gives(ece: float, meaning: str) -> None:
     reading = drawn(calibration={"ece_apart": ece}).reading
-    assert f"The expected calibration error (ECE) is {ece:.4f}" in reading
-    assert "[0.0016, 0.0134]" in reading and meaning in reading
-    assert "Brier score 0.2491 = 0.0004 miscalibration - 0.0013 discrimination + 0.2499 uncertainty" in reading
+    assert f"The expected calibration error (ECE) of rows a label apart is {ece:.5f}" in reading
+    assert "[0.00160, 0.01340]" in reading and meaning in reading
+    assert "Brier score 0.24910 = 0.00038 miscalibration - 0.00127 discrimination + 0.24994 uncertainty" in reading
 
 
 def test_the_reading_counts_points_in_the_band() -> None:

@@ -15,7 +15,8 @@ from summaries import a_summary, a_symbol, rule, undefined
 
 from botscalp.report import sections
 from botscalp.report.answers import answers
-from botscalp.report.run_page import FIGURES, FILE, write_report
+from botscalp.report.page import FIGURES
+from botscalp.report.run_page import FILE, write_report
 
 PICTURES = (
     *("equity", "windows", "reliability", "histogram", "threshold_costs"),

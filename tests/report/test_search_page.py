@@ -18,7 +18,8 @@ from botscalp.report.figures.trial_history import trial_history
 from botscalp.report.figures.trial_importance import trial_importance
 from botscalp.report.figures.trial_slices import trial_slices
 from botscalp.report.figures.trial_windows import trial_windows
-from botscalp.report.search_page import FIGURES, FILE, write_search_page
+from botscalp.report.page import FIGURES
+from botscalp.report.search_page import FILE, write_search_page
 
 MONTHS = [f"2024-{month:02d}-01T00:00:00Z" for month in range(1, 13)]
 WINDOWS = 6

@@ -4,9 +4,10 @@
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from botscalp.times import DAY_NS, DAYS_PER_YEAR
 from botscalp.types import Float64, Int64
@@ -56,46 +57,46 @@ class Summary:
 
 def summarize(trades: "Trades", close_time_ns: Int64, equity_quote: Float64, capital_quote: float) -> Summary:
     """All figures of one backtest."""
-    from botscalp.backtest.performance_kernel import totals_nb
+    from botscalp.backtest.performance_kernel import day_figures_nb, totals_nb
     from botscalp.backtest.records import TOTALS
 
-    totals = np.zeros(1, TOTALS)
-    totals_nb(trades, totals[0])
-    total = dict(zip(TOTALS.names or (), totals[0].item(), strict=True))
-    count = total["trades"]
+    total = np.zeros(1, TOTALS)
+    totals_nb(trades, total[0])
+    total["drawdown"], total["drawdown_quote"] = max_drawdown(equity_quote, capital_quote)
     daily_returns = utc_day_returns(close_time_ns, equity_quote, capital_quote)
-    sharpe, undefined = sharpe_ratio(daily_returns)
-    fraction, money = max_drawdown(equity_quote, capital_quote)
-    return Summary(
-        trades=count,
-        win_rate=total["wins"] / count if count else None,
-        break_even=break_even_win_rate(total["wins"], total["won"], count - total["wins"], total["lost"]),
-        targets=total["targets"],
-        stops=total["stops"],
-        timeouts=total["timeouts"],
-        ends=total["ends"],
-        gross_pnl=total["gross"],
-        net_pnl=total["net"],
-        fees=total["fees"],
-        slippage=total["slippage"],
-        funding=total["funding"],
-        mean_net_bps=total["net_to_notional"] / count * 1e4 if count else None,
-        mean_gross_bps=total["gross_to_notional"] / count * 1e4 if count else None,
-        roi=total["net"] / capital_quote,
-        max_drawdown=fraction,
-        max_drawdown_quote=money,
-        sharpe=sharpe,
-        sharpe_undefined=undefined,
-        days=len(daily_returns),
-    )
+    total["day_mean"], total["day_deviation"], total["days_lost"] = day_figures_nb(daily_returns)
+    found = figures_of(total, capital_quote, len(daily_returns))
+    figures: dict[str, Any] = {name: None if np.isnan(one) else one.item() for name, (one,) in found.items()}
+    return Summary(**figures, sharpe_undefined=sharpe_ratio(daily_returns)[1])
 
 
-def break_even_win_rate(wins: int, won_quote: float, losses: int, lost_quote: float) -> float | None:
-    """L / (W + L) for mean win W and mean loss L: the win rate at which the mean trade would be 0."""
-    if not (wins and losses):
-        return None
-    win, loss = won_quote / wins, -lost_quote / losses
-    return loss / (win + loss)
+def figures_of(total: NDArray[np.void], capital_quote: Float64 | float, days: int) -> dict[str, NDArray[Any]]:
+    """The figures of `Summary` for each record of TOTALS, NaN for None; the reason why there is no Sharpe ratio is left out."""
+    trades, wins = total["trades"], total["wins"]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        win, loss = total["won"] / wins, -total["lost"] / (trades - wins)
+        defined = (days >= MIN_SHARPE_DAYS) & (total["days_lost"] == 0) & (total["day_deviation"] > 0)
+        return {
+            "trades": trades,
+            "win_rate": wins / trades,
+            "break_even": np.where((wins > 0) & (wins < trades), loss / (win + loss), np.nan),
+            "targets": total["targets"],
+            "stops": total["stops"],
+            "timeouts": total["timeouts"],
+            "ends": total["ends"],
+            "gross_pnl": total["gross"],
+            "net_pnl": total["net"],
+            "fees": total["fees"],
+            "slippage": total["slippage"],
+            "funding": total["funding"],
+            "mean_net_bps": total["net_to_notional"] / trades * 1e4,
+            "mean_gross_bps": total["gross_to_notional"] / trades * 1e4,
+            "roi": total["net"] / capital_quote,
+            "max_drawdown": total["drawdown"],
+            "max_drawdown_quote": total["drawdown_quote"],
+            "sharpe": np.where(defined, _annualised(total["day_mean"], total["day_deviation"]), np.nan),
+            "days": np.full(len(total), days),
+        }
 
 
 def max_drawdown(equity_quote: Float64, capital_quote: float) -> tuple[float, float]:
@@ -153,4 +154,8 @@ def sharpe_ratio(daily_returns: Float64) -> tuple[float | None, str | None]:
         return None, "n/a (the account is lost)"
     if deviation == 0.0:
         return None, "n/a (equity never moves)"
-    return float(mean / deviation * np.sqrt(DAYS_PER_YEAR)), None
+    return float(_annualised(mean, deviation)), None
+
+
+def _annualised(mean: Any, deviation: Any) -> Any:
+    return mean / deviation * np.sqrt(DAYS_PER_YEAR)

@@ -10,13 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from botscalp.backtest.engine import Columns, brackets_of, rows_at
-from botscalp.backtest.performance import (
-    MIN_SHARPE_DAYS,
-    midnight_rows,
-)
+from botscalp.backtest.performance import figures_of, midnight_rows
 from botscalp.backtest.result import PredictedBars
 from botscalp.backtest.settings import BPS, Backtest
-from botscalp.times import DAYS_PER_YEAR
 from botscalp.types import Float64, Int64
 
 if TYPE_CHECKING:
@@ -109,7 +105,7 @@ def _each(columns: Columns, configs: Sequence[Backtest]) -> dict[str, NDArray[An
             numba.get_num_threads(),
             totals,
         )
-    return _figures(totals, np.array([config.capital for config in configs], float), len(midnight_row_D))
+    return figures_of(totals, np.array([config.capital for config in configs], float), len(midnight_row_D))
 
 
 def _swept(columns: Columns, setting: Mapping[str, Float64]) -> dict[str, NDArray[Any]]:
@@ -125,7 +121,7 @@ def _swept(columns: Columns, setting: Mapping[str, Float64]) -> dict[str, NDArra
         here = here[np.argsort(setting["threshold"][here], kind="stable")]
         chosen = {name: values[here] for name, values in setting.items()}
         totals[here] = _walked(columns, chosen, float(rate), float(price), midnight_row_D)
-    return _figures(totals, setting["capital"], len(midnight_row_D))
+    return figures_of(totals, setting["capital"], len(midnight_row_D))
 
 
 def _walked(
@@ -200,34 +196,3 @@ def _blocks(threshold_K: Float64, threads: int) -> Int64:
         (first, min(first + BLOCK, last)) for start, last in pairwise(edges) for first in range(start, last, BLOCK)
     ]
     return np.array([block for thread in range(threads) for block in blocks[thread::threads]], np.int64)
-
-
-def _figures(total: NDArray[np.void], capital: Float64, days: int) -> dict[str, NDArray[Any]]:
-    """The figures of `Summary` for each record of TOTALS."""
-    trades, wins = total["trades"], total["wins"]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        win, loss = total["won"] / wins, -total["lost"] / (trades - wins)
-        sharpe = total["day_mean"] / total["day_deviation"] * np.sqrt(DAYS_PER_YEAR)
-        defined = (days >= MIN_SHARPE_DAYS) & (total["days_lost"] == 0) & (total["day_deviation"] > 0)
-        sharpe = np.where(defined, sharpe, np.nan)
-        return {
-            "trades": trades,
-            "win_rate": wins / trades,
-            "break_even": np.where((wins > 0) & (wins < trades), loss / (win + loss), np.nan),
-            "targets": total["targets"],
-            "stops": total["stops"],
-            "timeouts": total["timeouts"],
-            "ends": total["ends"],
-            "gross_pnl": total["gross"],
-            "net_pnl": total["net"],
-            "fees": total["fees"],
-            "slippage": total["slippage"],
-            "funding": total["funding"],
-            "mean_net_bps": total["net_to_notional"] / trades * 1e4,
-            "mean_gross_bps": total["gross_to_notional"] / trades * 1e4,
-            "roi": total["net"] / capital,
-            "max_drawdown": total["drawdown"],
-            "max_drawdown_quote": total["drawdown_quote"],
-            "sharpe": sharpe,
-            "days": np.full(len(total), days),
-        }

@@ -14,6 +14,7 @@ from botscalp.pipeline.panel import Panel
 from botscalp.pipeline.progress import place
 from botscalp.pipeline.window import FittedWindow
 from botscalp.report.answers import answers, paid_bps, real
+from botscalp.report.blocks.trading import sharpe
 from botscalp.report.numbers import figure, number
 from botscalp.report.outcomes import MEANING
 from botscalp.times import interval_name
@@ -88,10 +89,9 @@ def _trades(summary: Mapping[str, Any]) -> str:
     trades, ends = summary["backtest"], summary["intervals"]["backtest"]
     if not trades["trades"]:
         return f"none in {trades['days']:,} days"
-    sharpe = figure(trades["sharpe"], ends["sharpe"], "+.2f")
     return (
         f"{trades['trades']:,} in {trades['days']:,} days, net {figure(trades['mean_net_bps'], ends['mean_net_bps'], '+.2f')} "
-        f"bps each, {trades['net_pnl']:+,.2f} ({trades['roi']:+.2%}) in all; Sharpe {trades['sharpe_undefined'] or sharpe}"
+        f"bps each, {trades['net_pnl']:+,.2f} ({trades['roi']:+.2%}) in all; Sharpe {sharpe(summary)}"
     )
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from botscalp.report.markets import are_real
-from botscalp.report.numbers import figure, interval
+from botscalp.report.numbers import ends_of, figure, interval
 
 Summary = Mapping[str, Any]
 Rule = Mapping[str, Any]
@@ -301,9 +301,8 @@ def _asked(rule: Rule) -> str:
 
 
 def _rule_figure(rule: Rule) -> str:
-    ends = None if rule["low"] is None or rule["high"] is None else (rule["low"], rule["high"])
     line = "" if rule["threshold"] is None else f", line at {rule['threshold']:.4g}"
-    return figure(rule["value"], ends, ".4g") + line
+    return figure(rule["value"], ends_of(rule), ".4g") + line
 
 
 def _are(rules: Sequence[Rule]) -> str:

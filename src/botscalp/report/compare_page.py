@@ -17,19 +17,17 @@ from botscalp.report.compare_tables import (
     what_was_compared,
 )
 from botscalp.report.compared import Found, earning, standings
-from botscalp.report.drawing import write_png
 from botscalp.report.figures.overlay import overlay
 from botscalp.report.figures.parallel import parallel
 from botscalp.report.figures.ranking import ranking
 from botscalp.report.figures.search_luck import search_luck
 from botscalp.report.outcomes import MEANING
-from botscalp.report.page import rendered
-from botscalp.whole_files import write_whole
+from botscalp.report.page import rendered, write_page
 
 if TYPE_CHECKING:
     import pandas as pd
 
-FILE, FIGURES = "compare.html", "figures"
+FILE = "compare.html"
 _HEADLINES = {True: "MORE THAN LUCK", False: "NOT MORE THAN LUCK", None: "CANNOT BE TOLD"}
 
 
@@ -54,10 +52,7 @@ def write_compare_page(folder: Path, found: Found, curves: "Mapping[str, pd.Data
     """
     drawn = (ranking(found), parallel(found), overlay(found, curves), search_luck(found))
     pictures = {picture.name: picture for picture in drawn if picture is not None}
-    write_whole(folder / FILE, _page(folder, found, pictures))
-    (folder / FIGURES).mkdir(exist_ok=True)
-    for name, picture in pictures.items():
-        write_png(folder / FIGURES / f"{name}.png", picture.figure)
+    write_page(folder / FILE, _page(folder, found, pictures), pictures.values())
 
 
 def _page(folder: Path, found: Found, pictures: Mapping[str, Any]) -> str:

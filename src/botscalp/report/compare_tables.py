@@ -5,23 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from botscalp.report.blocks.rules import FACTS
 from botscalp.report.compared import Found, listed, names
 from botscalp.report.markets import bars_told
 from botscalp.report.numbers import estimate, number
-from botscalp.report.tables import Table
+from botscalp.report.tables import Fact, Table
 
 COLUMNS_OF_RESULTS = 12
 """runs beside each other in the table of rules: the best"""
 VALUES = 8
 """of a key that differs, named"""
-FACTS = ("real_data", "tracked")
-"""rules whose figure is 1 or 0, and says no more than their result"""
 UNFOLDED = 30
 """runs up to which their tables are open"""
-
-
-Fact = tuple[str, str]
-"""what a line is about, and what there is to say"""
 
 
 @dataclass(frozen=True)
@@ -229,5 +224,6 @@ def _of_rule(runs: Sequence[Mapping[str, Any]], rule: str) -> dict[str, int]:
 def _result(name: str, rule: Mapping[str, Any] | None) -> Result:
     if rule is None:
         return Result("n/a", "")
+    # What is 1 or 0 says no more than the result.
     told = rule["value"] is not None and name not in FACTS
     return Result(rule["result"], format(rule["value"], ".4g") if told else "")

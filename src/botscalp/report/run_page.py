@@ -6,14 +6,13 @@ from typing import Any
 
 from botscalp.report.answers import answers
 from botscalp.report.blocks import provenance, rules
-from botscalp.report.drawing import Picture, write_png
+from botscalp.report.drawing import Picture
 from botscalp.report.material import Material
 from botscalp.report.outcomes import MEANING
-from botscalp.report.page import rendered
+from botscalp.report.page import rendered, write_page
 from botscalp.report.sections import Section, sections
-from botscalp.whole_files import write_whole
 
-FILE, FIGURES = "report.html", "figures"
+FILE = "report.html"
 _QUESTIONS = {
     "worked": "Did it work?",
     "why": "Why, or why not?",
@@ -32,12 +31,8 @@ def write_report(folder: Path, summary: Mapping[str, Any], material: Material) -
         material: what the pictures are drawn from beyond it.
     """
     found = sections(summary, material)
-    write_whole(folder / FILE, _page(summary, found))
-    (folder / FIGURES).mkdir(exist_ok=True)
-    for section in found:
-        for part in section.parts:
-            if isinstance(part, Picture):
-                write_png(folder / FIGURES / f"{part.name}.png", part.figure)
+    pictures = [part for section in found for part in section.parts if isinstance(part, Picture)]
+    write_page(folder / FILE, _page(summary, found), pictures)
 
 
 def _page(summary: Mapping[str, Any], found: list[Section]) -> str:

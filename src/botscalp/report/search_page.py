@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from botscalp.report.compare_tables import UNFOLDED, Fact, duration
-from botscalp.report.drawing import Picture, write_png
+from botscalp.report.compare_tables import UNFOLDED, duration
+from botscalp.report.drawing import Picture
 from botscalp.report.figures.trial_history import trial_history
 from botscalp.report.figures.trial_importance import trial_importance
 from botscalp.report.figures.trial_slices import trial_slices
@@ -16,11 +16,10 @@ from botscalp.report.figures.trial_windows import trial_windows
 from botscalp.report.markets import bars_told
 from botscalp.report.numbers import estimate, number, written
 from botscalp.report.outcomes import MEANING
-from botscalp.report.page import rendered
-from botscalp.report.tables import Table
-from botscalp.whole_files import write_whole
+from botscalp.report.page import rendered, write_page
+from botscalp.report.tables import Fact, Table
 
-FILE, FIGURES = "search.html", "figures"
+FILE = "search.html"
 Found = Mapping[str, Any]
 """what search.json holds"""
 
@@ -29,10 +28,7 @@ def write_search_page(folder: Path, found: Found) -> None:
     """Write search.html and figures/<name>.png."""
     drawn = (trial_history(found), trial_windows(found), trial_importance(found), trial_slices(found))
     pictures = {picture.name: picture for picture in drawn if picture is not None}
-    (folder / FIGURES).mkdir(parents=True, exist_ok=True)
-    write_whole(folder / FILE, _page(folder, found, pictures))
-    for name, picture in pictures.items():
-        write_png(folder / FIGURES / f"{name}.png", picture.figure)
+    write_page(folder / FILE, _page(folder, found, pictures), pictures.values())
 
 
 def _page(folder: Path, found: Found, pictures: Mapping[str, Picture]) -> str:

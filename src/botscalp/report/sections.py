@@ -24,6 +24,7 @@ Part = Picture | Table | str
 _NO_TRADES = "There are no trades, so there is nothing to draw."
 _NEVER_TRADES = "There are no trades at any threshold, so there is nothing to draw."
 _NO_ROWS = "There are no labelled test rows, so there is nothing to draw."
+_STARTS = "Each account starts from {:,.0f}."
 _SENTINELS = (
     "They look for what is too good to be true: leaks from the future, fills that nobody gets, figures that no market gives. "
     "One that fires makes the verdict SUSPICIOUS."
@@ -59,7 +60,7 @@ def sections(summary: Mapping[str, Any], material: Material) -> list[Section]:
         _section("threshold-costs", "Threshold and costs", threshold_costs(material) or _NEVER_TRADES),
         _section("anatomy", "Trade anatomy", *_anatomy(material), trading.trades(summary)),
         _section("regimes", "Regimes", regimes(summary) or _NO_ROWS),
-        _section("sizes", "Position size", trading.sizes(summary, material.capital_quote)),
+        _section("sizes", "Position size", trading.sizes(summary), _STARTS.format(material.capital_quote)),
         _section("sentinels", "Sentinels", _SENTINELS, rules.sentinels(summary["verdict"])),
         _section("luck", "Luck and search", forecast.luck(summary)),
         _section(

@@ -1,7 +1,7 @@
-"""Tables as a page shows them: a caption, names of columns, and cells that are ready to be read."""
+"""Tables for pages and for text: a caption, names of columns, and cells that are ready to be read."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 _FIGURE = re.compile(r"([+\-\u2212]?\d.*|n/a.*|yes|no|)$")
 _PROSE_ABOVE = 48
 """characters of a cell that is a sentence, even one that begins with a figure"""
+
+Fact = tuple[str, str]
+"""what a line is about, and what there is to say"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +41,18 @@ class Table:
     def is_figure(self, column: int) -> bool:
         """Whether nothing but figures stands in the column; they are aligned to the right."""
         return all(_FIGURE.match(row[column]) and not self.is_prose(row[column]) for row in self.rows)
+
+    def lines(self) -> Iterator[str]:
+        """The caption, then the rows below the names of their columns. Columns that hold sentences stand last."""
+        shown = [self.columns, *self.rows]
+        order = sorted(
+            range(len(self.columns)), key=lambda column: any(self.is_prose(row[column]) for row in self.rows)
+        )
+        side = {column: ">" if self.is_figure(column) else "<" for column in order}
+        width = {column: max(len(row[column]) for row in shown) for column in order}
+        yield self.caption
+        for row in shown:
+            yield f"  {'  '.join(f'{row[column]:{side[column]}{width[column]}}' for column in order)}".rstrip()
 
     @staticmethod
     def is_prose(cell: str) -> bool:

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from botscalp.report.numbers import estimate, figure, number
+from botscalp.report.blocks.trading import sharpe
+from botscalp.report.numbers import estimate, interval, number
 from botscalp.report.tables import Table
 
 Summary = Mapping[str, Any]
@@ -56,6 +57,34 @@ def attainable(summary: Summary) -> str:
         ""
         if auc is None
         else f"On this simulated market the true probabilities have an AUC of {auc:.4f} on the same rows."
+    )
+
+
+def calibration_error(summary: Summary) -> str:
+    """How far probabilities are from frequencies, against what even a perfectly calibrated forecast shows."""
+    ece, band = summary["calibration"]["ece_apart"], summary["calibration"]["ece_null_band"]
+    if ece is None or band is None:
+        return "The expected calibration error (ECE) is undefined."
+    if ece > band[1]:
+        meaning = "the probabilities are miscalibrated"
+    elif ece < band[0]:
+        meaning = "less than chance allows, which is too good to be true"
+    else:
+        meaning = "no miscalibration to be seen"
+    return (
+        f"The expected calibration error (ECE) of rows a label apart is {ece:.5f}, where a calibrated forecast of this "
+        f"sharpness shows {interval(band, '.5f')}: {meaning}."
+    )
+
+
+def brier_parts(summary: Summary) -> str:
+    """What the Brier score is made of; nothing where it is undefined."""
+    parts = summary["calibration"]["brier_parts"]
+    return (
+        ""
+        if parts is None
+        else f"Brier score {number(summary['metrics']['brier'], '.5f')} = {parts['miscalibration']:.5f} miscalibration "
+        f"- {parts['discrimination']:.5f} discrimination + {parts['uncertainty']:.5f} uncertainty."
     )
 
 
@@ -120,13 +149,12 @@ def luck(summary: Summary) -> Table | str:
     trials = summary["trials"]
     if trials is None:
         return "The run was not tracked, so how often these test bars were tried before is not known."
-    sharpe = figure(summary["backtest"]["sharpe"], summary["intervals"]["backtest"]["sharpe"], "+.2f")
     return Table(
         caption="The search that this run is part of [95 % interval]",
         columns=["figure", "value"],
         rows=[
             ["settings tried on these test bars so far, this one included", f"{trials['count']:,}"],
-            ["Sharpe ratio of this run", summary["backtest"]["sharpe_undefined"] or sharpe],
+            ["Sharpe ratio of this run", sharpe(summary)],
             ["standard deviation of all trials' Sharpe ratios", number(trials["sharpe_sd"], ".2f")],
             ["the best of so many without skill would show", number(trials["expected_best_sharpe"], "+.2f")],
             ["probability that the true Sharpe ratio is above that", number(trials["deflated_sharpe"], ".3f")],

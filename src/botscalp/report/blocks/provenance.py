@@ -2,21 +2,12 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from botscalp.report.answers import paid_bps, real
-from botscalp.report.tables import Table
+from botscalp.report.tables import Fact, Table
 
 Summary = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Fact:
-    """A line of what was run."""
-
-    term: str
-    text: str
 
 
 def what_was_run(summary: Summary) -> list[Fact]:
@@ -69,7 +60,7 @@ def window_ranges(summary: Summary) -> Table:
 def _bars(summary: Summary) -> Fact:
     data = summary["data"]
     nothing = "" if real(summary) else "; they say nothing about a market"
-    return Fact(
+    return (
         "Data",
         f"{market(summary)}, {_days((data['start'], data['end']))}: {data['rows']:,} bars, source {data['source']}, "
         f"digest {data['digest'][:12]}{nothing}",
@@ -78,7 +69,7 @@ def _bars(summary: Summary) -> Fact:
 
 def _missing(data: Mapping[str, Any]) -> Fact:
     gaps = f"{data['gaps']:,}, {data['missing_bars']:,} bars in all; they stay missing" if data["gaps"] else "none"
-    return Fact("Gaps", gaps)
+    return ("Gaps", gaps)
 
 
 def _parts(summary: Summary) -> list[Fact]:
@@ -86,10 +77,10 @@ def _parts(summary: Summary) -> list[Fact]:
     tests = _days((windows[0]["test"][0], windows[-1]["test"][1]))
     scheme = _option({key: value for key, value in chosen.items() if key != "wfo.windows"}, "wfo")
     return [
-        Fact("Windows", f"{len(windows)}, {scheme}, tests {tests}; each model has seen only what lies before its test"),
-        *(Fact(term, _option(chosen, term.lower())) for term in ("Features", "Label", "Model", "Calibration")),
-        Fact("Backtest", _option(chosen, "backtest")),
-        Fact("Costs", _costs(summary)),
+        ("Windows", f"{len(windows)}, {scheme}, tests {tests}; each model has seen only what lies before its test"),
+        *((term, _option(chosen, term.lower())) for term in ("Features", "Label", "Model", "Calibration")),
+        ("Backtest", _option(chosen, "backtest")),
+        ("Costs", _costs(summary)),
     ]
 
 
@@ -114,10 +105,8 @@ def _code(summary: Summary) -> list[Fact]:
     code, mlflow = summary["code"], summary["mlflow"]
     state = {True: "with uncommitted changes", False: "as committed", None: "unknown whether changed since"}
     commit = f"commit {code['commit'][:12]}, {state[code['dirty']]}" if code["commit"] else "no commit is known"
-    facts = [Fact("Device", summary["device"]), Fact("Code", commit)]
-    if mlflow is None:
-        return [*facts, Fact("MLflow", "not tracked")]
-    return [*facts, Fact("MLflow", f"experiment {mlflow['experiment']}, run {mlflow['run_id']}")]
+    tracked = "not tracked" if mlflow is None else f"experiment {mlflow['experiment']}, run {mlflow['run_id']}"
+    return [("Device", summary["device"]), ("Code", commit), ("MLflow", tracked)]
 
 
 def _days(ends: Any) -> str:

@@ -28,7 +28,7 @@ _FORMS = {
     "single_feature_auc": ".4f",
 }
 """of figures whose unit calls for one; the others are shown to four digits"""
-_FACTS = ("real_data", "tracked")
+FACTS = ("real_data", "tracked")
 """rules whose figure is 1 or 0: yes or no"""
 _RESULTS = {"fired": "fired", "fail": "failed", "undecided": "undecided", "pass": "passed", "clear": "clear"}
 """what follows "3 rules ..." """
@@ -75,7 +75,7 @@ def _table(caption: str, rules: Iterable[Rule], *, folded: bool = False) -> Tabl
 
 def _figures(rule: Rule) -> tuple[str, str]:
     """The figure with its interval, and the line it is held against."""
-    if rule["name"] in _FACTS:
+    if rule["name"] in FACTS:
         return "yes" if rule["value"] else "no", ""
     form = _FORMS.get(rule["name"], ".4g")
     line = rule["threshold"]

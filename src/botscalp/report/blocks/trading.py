@@ -19,6 +19,7 @@ _COSTS = {
     "all_maker": "maker fees everywhere, no slippage",
     "targets_traded_through": "as set, targets only where the price went beyond",
 }
+_ENDED = {"targets": "at the target", "stops": "at the stop", "timeouts": "by time", "ends": "with the data"}
 _DAYS = {
     "worst": ("worst day", "+.2%"),
     "value_at_risk": ("5 % quantile (value at risk)", "+.2%"),
@@ -34,8 +35,7 @@ _DAYS = {
 
 def account(summary: Summary) -> Table:
     """From gross to net, and how deep it fell."""
-    backtest, intervals, anatomy = summary["backtest"], summary["intervals"]["backtest"], summary["anatomy"]
-    sharpe = backtest["sharpe_undefined"] or figure(backtest["sharpe"], intervals["sharpe"], "+.2f")
+    backtest, anatomy = summary["backtest"], summary["anatomy"]
     return Table(
         caption="The account, in the quote currency unless another unit stands there [95 % interval]",
         columns=["figure", "value"],
@@ -45,13 +45,22 @@ def account(summary: Summary) -> Table:
             ["slippage and spread", f"{0.0 - backtest['slippage']:+,.2f}"],
             ["funding", f"{0.0 - backtest['funding']:+,.2f}"],
             ["net", f"{backtest['net_pnl']:+,.2f}"],
-            ["net to the capital", figure(backtest["roi"], intervals["roi"], "+.2%")],
+            ["net to the capital", figure(backtest["roi"], summary["intervals"]["backtest"]["roi"], "+.2%")],
             ["deepest drawdown", f"{backtest['max_drawdown_quote']:+,.2f}, {backtest['max_drawdown']:.2%} of the peak"],
             ["when", _drawdown(anatomy["drawdown"])],
-            ["Sharpe ratio, annualised", sharpe],
+            ["longest under water", f"{anatomy['drawdown']['longest_under_water_days']:,.0f} days"],
+            ["Sharpe ratio, annualised", sharpe(summary)],
             ["share of bars in a position", f"{anatomy['exposure']:.0%}"],
             ["turnover a day", f"{anatomy['turnover_per_day']:.1f} x the capital"],
         ],
+    )
+
+
+def sharpe(summary: Summary) -> str:
+    """Annualised, or why there is none."""
+    backtest = summary["backtest"]
+    return backtest["sharpe_undefined"] or figure(
+        backtest["sharpe"], summary["intervals"]["backtest"]["sharpe"], "+.2f"
     )
 
 
@@ -107,6 +116,7 @@ def trades(summary: Summary) -> Table:
         columns=["figure", "value"],
         rows=[
             ["trades", f"{backtest['trades']:,} in {backtest['days']:,} days"],
+            *([f"ended {how}", f"{backtest[name]:,}"] for name, how in _ENDED.items()),
             ["win rate", figure(backtest["win_rate"], intervals["win_rate"], ".4f")],
             ["win rate at which the mean trade is 0", number(backtest["break_even"], ".4f")],
             ["gross bps a trade", figure(backtest["mean_gross_bps"], intervals["mean_gross_bps"], "+.2f")],
@@ -120,10 +130,10 @@ def trades(summary: Summary) -> Table:
     )
 
 
-def sizes(summary: Summary, capital_quote: float) -> Table:
+def sizes(summary: Summary) -> Table:
     """The same trades in other sizes."""
     return Table(
-        caption=f"All trades at a fixed size; the account starts from {capital_quote:,.0f}, in the quote currency",
+        caption="All trades at a fixed size, in the quote currency",
         columns=[
             "base units a trade",
             "trades",

@@ -7,6 +7,7 @@ from botscalp.report import numbers
 from botscalp.report.drawing import BLUE, GREEN, INK, MUTED, SURFACE, Picture, new_figure, style
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
 
 Regime = Mapping[str, Any]
@@ -27,8 +28,6 @@ EVERY = (1, 2, 3, 6, 12, 24, 60, 120)
 
 def regimes(summary: Mapping[str, Any]) -> Picture | None:
     """Net bps, AUC and trades by volatility and by month; None where nothing is known of either."""
-    import pandas as pd
-
     states = {kind: [one for one in summary["regimes"] if one["kind"] == kind] for kind in ("volatility", "month")}
     columns = [kind for kind, found in states.items() if found]
     shown = [one for found in states.values() for one in found]
@@ -62,16 +61,23 @@ def regimes(summary: Mapping[str, Any]) -> Picture | None:
         title="Does it depend on the state of the market?",
         reading=" ".join(_words(states)),
         figure=figure,
-        table=pd.DataFrame(
-            {
-                "state": [one["name"] + (" volatility" if one["kind"] == "volatility" else "") for one in shown],
-                "rows": [f"{one['rows']:,}" for one in shown],
-                "AUC": [numbers.estimate(one["auc"], ".4f") for one in shown],
-                "trades": [f"{one['trades']:,}" for one in shown],
-                "net bps a trade": [numbers.estimate(one["mean_net_bps"], "+.2f") for one in shown],
-                "win rate": [numbers.estimate(one["win_rate"], ".3f") for one in shown],
-            }
-        ),
+        table=table(shown),
+    )
+
+
+def table(states: Sequence[Regime]) -> "pd.DataFrame":
+    """A row for each state of the market, or month."""
+    import pandas as pd
+
+    return pd.DataFrame(
+        {
+            "state": [one["name"] + (" volatility" if one["kind"] == "volatility" else "") for one in states],
+            "rows": [f"{one['rows']:,}" for one in states],
+            "AUC": [numbers.estimate(one["auc"], ".4f") for one in states],
+            "trades": [f"{one['trades']:,}" for one in states],
+            "net bps a trade": [numbers.estimate(one["mean_net_bps"], "+.2f") for one in states],
+            "win rate": [numbers.estimate(one["win_rate"], ".3f") for one in states],
+        }
     )
 
 

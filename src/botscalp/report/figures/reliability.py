@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from botscalp.report.blocks.forecast import brier_parts, calibration_error
 from botscalp.report.drawing import BLUE, INK, MUTED, VERMILLION, Picture, new_figure, style
-from botscalp.report.numbers import interval, number
+from botscalp.report.numbers import interval
 from botscalp.types import Float64
 
 if TYPE_CHECKING:
@@ -94,38 +95,17 @@ def _null_band(bins: Mapping[str, Bins]) -> tuple[Float64, Float64, Float64]:
 
 def _reading(summary: Mapping[str, Any]) -> str:
     calibration = summary["calibration"]
-    said = [_ece(calibration["ece_apart"], calibration["ece_null_band"])]
-    inside = [
+    inside = " and ".join(
         f"{_inside(calibration[key])} of {len(calibration[key])} {name}"
         for name, key, *_ in FORECASTS
         if calibration[key]
-    ]
-    said.append(f"{' and '.join(inside)} points lie in the band that holds 95 % of a calibrated forecast's.")
-    parts = calibration["brier_parts"]
-    if parts is not None:
-        said.append(
-            f"Brier score {number(summary['metrics']['brier'], '.4f')} = {parts['miscalibration']:.4f} miscalibration "
-            f"- {parts['discrimination']:.4f} discrimination + {parts['uncertainty']:.4f} uncertainty."
-        )
-    return " ".join(said)
+    )
+    points = f"{inside} points lie in the band that holds 95 % of a calibrated forecast's."
+    return f"{calibration_error(summary)} {points} {brier_parts(summary)}".strip()
 
 
 def _inside(bins: Bins) -> int:
     return sum(one["low"] <= one["share_up"] <= one["high"] for one in bins)
-
-
-def _ece(ece: float | None, band: Sequence[float] | None) -> str:
-    """The calibration error against what even a perfectly calibrated forecast shows."""
-    if ece is None or band is None:
-        return "The expected calibration error (ECE) is undefined."
-    where = f"a calibrated forecast of this sharpness shows {interval(band, '.4f')}"
-    if ece > band[1]:
-        meaning = "the probabilities are miscalibrated"
-    elif ece < band[0]:
-        meaning = "less than chance allows, which is too good to be true"
-    else:
-        meaning = "no miscalibration to be seen"
-    return f"The expected calibration error (ECE) is {ece:.4f}, where {where}: {meaning}."
 
 
 def _table(bins: Mapping[str, Bins]) -> "pd.DataFrame":
