@@ -26,8 +26,6 @@ WAIT_S = 60
 """for a database that other processes are writing to"""
 MOST_RUNS = 50_000
 """that one search of MLflow's returns"""
-LOCKED_S = 20
-"""for a database to answer at all, before anything is recorded"""
 
 
 def open_store(store: Path, study: str) -> "tuple[MlflowClient, str, str]":
@@ -147,7 +145,7 @@ def _try_writing(database: Path) -> None:
 
 
 def _connection(database: Path) -> sqlite3.Connection:
-    return sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=LOCKED_S, isolation_level=None)
+    return sqlite3.connect(f"{database.as_uri()}?mode=rw", uri=True, timeout=WAIT_S, isolation_level=None)
 
 
 def _patient(connection: "DBAPIConnection", record: object) -> None:
