@@ -1,23 +1,32 @@
 """What MLflow's pages show of a study: colours that differ, a view of what matters, and words that say no more than is known."""
 
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from itertools import combinations
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from runs import Run, quiet_libraries
-from tracked import fresh_store, new_run
+from tracked import fresh_store, new_run, runs_at
 
-from botscalp.pipeline.tracking import MlflowTracking, TrackedResult, mlflow_run, open_store
+from botscalp.pipeline.tracking import MlflowTracking, NewRun, TrackedResult, mlflow_run, open_store
 from botscalp.pipeline.tracking.colours import COLOUR, COLOURS, distinct, next_colour
 from botscalp.pipeline.tracking.notes import run_note, study_note
+from botscalp.pipeline.tracking.store import client_of, runs_of
 from botscalp.pipeline.tracking.study import NOTE, present_study
 from botscalp.pipeline.tracking.view import NAME, VIEW, differing, link, shared_view
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run as TrackedRun
 
 
 @pytest.fixture(autouse=True)
@@ -189,6 +198,44 @@ def test_a_study_is_presented_whenever_a_run_of_it_finishes(store: Path) -> None
     assert seen[0][VIEW] != seen[1][VIEW], "the second run differs from the first"
     present_study(client, experiment_id, store)
     assert client.get_experiment(experiment_id).tags == seen[1]
+
+
+def test_runs_that_begin_at_once_take_colours_of_their_own(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each looks at the others' colours and waits for the other to have looked, which one that is alone does in vain."""
+    open_store(store, "s")
+    both = threading.Barrier(2)
+
+    def looked(client: "MlflowClient", experiment_id: str) -> "list[TrackedRun]":
+        found = runs_of(client, experiment_id)
+        with suppress(threading.BrokenBarrierError):
+            both.wait(1.0)
+        return found
+
+    def record(new: NewRun) -> None:
+        with MlflowTracking().run(new):
+            pass
+
+    monkeypatch.setattr("botscalp.pipeline.tracking.mlflow_run.runs_of", looked)
+    monkeypatch.setattr("botscalp.pipeline.tracking.mlflow_run.present_study", lambda *_: [])  # it would mend them
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(record, [new_run(store, name=name) for name in "ab"]))
+    assert {run.data.tags[COLOUR] for run in runs_at(client_of(store), "study")} == set(COLOURS[:2])
+
+
+def test_a_study_s_first_two_runs_present_it_one_after_the_other(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow's store refuses a tag's first value from two who write it at the same moment."""
+    client, experiment_id, _ = open_store(store, "s")
+    inside = threading.Semaphore(1)
+
+    def presented(*_: object) -> list[str]:
+        assert inside.acquire(blocking=False), "two at once"
+        time.sleep(0.2)
+        inside.release()
+        return []
+
+    monkeypatch.setattr("botscalp.pipeline.tracking.study.runs_of", presented)
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: present_study(client, experiment_id, store), range(2)))
 
 
 def test_a_page_that_cannot_be_presented_costs_no_run(
