@@ -65,5 +65,10 @@ def placed(page: str, drill: str, shown: str) -> str:
 
 
 def _commit() -> str:
-    words = ["git", "-C", str(ROOT), "describe", "--always", "--dirty=, changed since"]
-    return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    """The code that was drilled; drills write to docs/ themselves."""
+    commit = _git("rev-parse", "--short", "HEAD")
+    return commit + (", changed since" if _git("status", "--porcelain", "--", "src", "conf", "tests") else "")
+
+
+def _git(*words: str) -> str:
+    return subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=True).stdout.strip()
