@@ -1,7 +1,7 @@
 """What MLflow's pages show of a study: colours that differ, a view of what matters, and words that say no more than is known."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runs import Run, quiet_libraries
+from runs import Run
 from tracked import fresh_store, new_run
 
 from botscalp.pipeline.tracking import MlflowTracking, TrackedResult, mlflow_run, open_store
@@ -19,11 +19,7 @@ from botscalp.pipeline.tracking.notes import run_note, study_note
 from botscalp.pipeline.tracking.study import NOTE, present_study
 from botscalp.pipeline.tracking.view import NAME, VIEW, differing, link, shared_view
 
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    with quiet_libraries():
-        yield
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture
