@@ -86,7 +86,7 @@ class Box:
         (folder / "task.py").write_text(script)
         content: Mapping[str, Any] = {
             **{"schema": 1, "job": num, "sweep": "test", "config_hash": f"hash of {num}", "attempt": 1},
-            **{"argv": ["../task.py"], "env": {}, "stores": [], "timeout_s": None},
+            **{"argv": ["../task.py"], "env": {}, "stores": []},
             "files": {"task.py": hashlib.sha256(script.encode()).hexdigest()},
             **spec,
         }

@@ -71,11 +71,9 @@ class Cost:
         return f"${self.total_usd:.2f} {self.figure} ({parts}, egress {self.egress_usd:.2f}; prices: {priced})"
 
 
-def planned_worst(
-    price: Price, *, hours: float, disk_gb: float, egress_gb: float, tariff: Tariff = LIST_PRICES
-) -> Cost:
+def planned_worst(price: Price, *, hours: float, disk_gb: float, egress_gb: float) -> Cost:
     """What one machine costs that runs until its hard clock after `hours` and is then harvested, no egress being free."""
-    paid_hours = hours + HARVEST_S / 3600
+    paid_hours, tariff = hours + HARVEST_S / 3600, LIST_PRICES
     return Cost(
         figure="planned worst",
         machine_usd=price.usd_per_hour * paid_hours,
