@@ -65,7 +65,7 @@ coverage: $(DEV) ## branches of the core that its own tests take; fails below 95
 	$(BIN)/coverage run -m pytest -m "not slow" $(addprefix tests/,windows labels features backtest statistics calibration data \
 		test_indicators.py pipeline/test_verdict.py)
 	NUMBA_DISABLE_JIT=1 $(BIN)/coverage run -m pytest -p tests.coverage.interpreted $(addprefix tests/,coverage labels \
-		$(addprefix features/test_compiled_pass.py::test_,every_column_is_what_the_indicators_say the_pass_stays_inside_its_arrays) \
+		$(addprefix features/test_compiled_pass.py::test_,every_column_is_what_its_formula_says the_pass_stays_inside_its_arrays) \
 		$(addprefix backtest/test_backtest_,golden.py golden_account.py performance.py anatomy.py))
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report

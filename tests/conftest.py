@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -49,6 +49,13 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[P
         return made
 
     return folder
+
+
+@pytest.fixture
+def quiet() -> Iterator[None]:
+    """Warnings of libraries about each other are no errors; tests that open MLflow's store use it."""
+    with quiet_libraries():
+        yield
 
 
 @pytest.fixture(scope="session")

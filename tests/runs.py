@@ -4,8 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -46,6 +47,7 @@ SIZES = {
 
 
 COMMANDS = Path(__file__).parent / "commands"
+WAIT_S = 120
 
 
 @dataclass(frozen=True)
@@ -102,9 +104,18 @@ def quiet_libraries() -> Iterator[None]:
         yield
 
 
-def command(name: str, *words: str, cwd: Path, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
-    """`python -m botscalp.<name> words...` in that folder, whatever its exit code."""
-    return subprocess.run(arguments(name, *words), cwd=cwd, capture_output=True, text=True, timeout=timeout_s)
+def command(
+    name: str, *words: str, cwd: Path, env: Mapping[str, str] | None = None, timeout_s: float = 120
+) -> subprocess.CompletedProcess[str]:
+    """`python -m botscalp.<name> words...` in that folder, whatever its exit code.
+
+    Args:
+        env: what its environment has beyond this process's.
+    """
+    environment = {**os.environ, **(env or {})}
+    return subprocess.run(
+        arguments(name, *words), cwd=cwd, env=environment, capture_output=True, text=True, timeout=timeout_s
+    )
 
 
 class Outcome(TypedDict):
@@ -137,6 +148,21 @@ def several(
     )
     assert done.returncode == 0, done.stderr
     return list(json.loads(done.stdout.splitlines()[-1]))
+
+
+def wait_for(
+    what: str,
+    seen: Callable[[], object],
+    *,
+    process: "subprocess.Popen[Any] | None" = None,
+    said: Callable[[], object] = str,
+) -> None:
+    """Wait until `seen()` is true; a process that ends before, or two minutes, fail with what `said()` gives."""
+    deadline = time.monotonic() + WAIT_S
+    while not seen():
+        assert process is None or process.poll() is None, f"{what}: ended before\n{said()}"
+        assert time.monotonic() < deadline, f"{what}: not seen within {WAIT_S} s\n{said()}"
+        time.sleep(0.02)
 
 
 def arguments(name: str, *words: str) -> list[str]:

@@ -25,9 +25,9 @@ class Served:
 
 
 def free_port() -> int:
-    """One that nobody listens on at the moment."""
+    """One that nobody listens on at the moment, at any of this machine's addresses."""
     with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
+        found.bind(("", 0))
         return int(found.getsockname()[1])
 
 

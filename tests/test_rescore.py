@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,6 +12,7 @@ import pandas as pd
 import pytest
 from backtest_cases import backtest, noise
 from omegaconf import OmegaConf
+from runs import command
 
 from botscalp.backtest import PredictedBars, summarize, sweep
 from botscalp.data.bars import market_digest
@@ -62,9 +62,8 @@ def run_folder(tmp_path: Path, market: PredictedBars) -> Path:
     return folder
 
 
-def command(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    line = [sys.executable, "-m", "botscalp.backtest", f"store={folder / 'store'}", *words]
-    return subprocess.run(line, cwd=ROOT, capture_output=True, text=True)
+def rescored(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return command("backtest", f"store={folder / 'store'}", *words, cwd=ROOT)
 
 
 def in_test_range(market: PredictedBars) -> PredictedBars:
@@ -82,7 +81,7 @@ def figures(rules: Any, market: PredictedBars) -> dict[str, Any]:
 
 def test_a_run_under_another_setting(run_folder: Path, market: PredictedBars) -> None:
     """Typed settings change, the others stay the run's (a taker fee of 3 bps)."""
-    done = command(run_folder.parent, f"run={run_folder}", "backtest.threshold=0.6", "tracking=none")
+    done = rescored(run_folder.parent, f"run={run_folder}", "backtest.threshold=0.6", "tracking=none")
     assert done.returncode == 0, done.stderr
     folder = Path(done.stdout.splitlines()[-1])
     stored = json.loads((folder / "backtest.json").read_text())
@@ -100,7 +99,7 @@ def test_a_grid_is_one_run_in_mlflow(run_folder: Path, market: PredictedBars) ->
     from mlflow import MlflowClient
 
     words = ("grid.threshold=[0.52,0.6]", "grid.stop_atr=[1,2]", "grid.max_hold=[5,20]")
-    done = command(run_folder.parent, f"run={run_folder}", *words)
+    done = rescored(run_folder.parent, f"run={run_folder}", *words)
     assert done.returncode == 0, done.stderr
     folder = Path(done.stdout.splitlines()[-1])
     grid = {"threshold": [0.52, 0.6], "stop_atr": [1.0, 2.0], "max_hold": [5, 20]}
@@ -126,7 +125,7 @@ def test_brackets_chosen_on_the_run_s_validation(run_folder: Path, market: Predi
         "backtest.candidates.threshold=[0.5,0.6]",
         "backtest.candidates.stop_atr=null",
     )
-    done = command(run_folder.parent, f"run={run_folder}", *words, "backtest.taker_bps=0", "tracking=none")
+    done = rescored(run_folder.parent, f"run={run_folder}", *words, "backtest.taker_bps=0", "tracking=none")
     assert done.returncode == 0, done.stderr
     (bracket,) = json.loads((Path(done.stdout.splitlines()[-1]) / "backtest.json").read_text())["brackets"]
     assert bracket["threshold"] in (0.5, 0.6) and bracket["stop_atr"] == 1.5 and bracket["max_hold"] == 20
@@ -139,7 +138,7 @@ def test_brackets_chosen_on_the_run_s_validation(run_folder: Path, market: Predi
 def test_simulated_bars_may_be_traded_too(tmp_path: Path) -> None:
     times = pd.date_range("2023-01-05", periods=500, freq="5min", tz="UTC")
     pd.DataFrame({"open_time": times, "p": 0.6}).to_csv(tmp_path / "scores.csv", index=False)
-    done = command(tmp_path, f"predictions={tmp_path / 'scores.csv'}", "data=simulated", "seed=3", "tracking=none")
+    done = rescored(tmp_path, f"predictions={tmp_path / 'scores.csv'}", "data=simulated", "seed=3", "tracking=none")
     assert done.returncode == 0, done.stderr
 
 
@@ -148,7 +147,7 @@ def test_other_bars_than_the_run_s_are_noticed(run_folder: Path) -> None:
     prices = ["open", "high", "low", "close"]
     bars.assign(**{name: bars[name] / 2 for name in prices}).to_parquet(run_folder.parent / "half.parquet")
     path = run_folder.parent / "half.parquet"
-    done = command(run_folder.parent, f"run={run_folder}", f"data.path={path}", "tracking=none")
+    done = rescored(run_folder.parent, f"run={run_folder}", f"data.path={path}", "tracking=none")
     assert done.returncode == 0 and "not the bars that the run was made on" in done.stdout
 
 
@@ -157,17 +156,18 @@ def test_windows_of_a_file_are_numbered_from_0_in_order(tmp_path: Path, run_fold
     table = pd.read_parquet(run_folder / "predictions.parquet")
     table.assign(window=np.repeat(windows, [4_000, len(table) - 4_000])).to_parquet(tmp_path / "p.parquet")
     words = (f"predictions={tmp_path / 'p.parquet'}", f"data.path={tmp_path / 'bars.parquet'}", "tracking=none")
-    done = command(tmp_path, *words)
+    done = rescored(tmp_path, *words)
     assert done.returncode == 2 and "number them 0, 1, 2" in done.stderr
 
 
-def test_anybodys_probabilities(tmp_path: Path, run_folder: Path, market: PredictedBars) -> None:
+@pytest.mark.usefixtures("run_folder")
+def test_anybodys_probabilities(tmp_path: Path, market: PredictedBars) -> None:
     """A CSV of open_time and p: from its first bar to its last, under the default settings."""
     known = ~np.isnan(market.p)
     times = pd.to_datetime(market.bars.open_time_ns[known], utc=True)
     pd.DataFrame({"open_time": times, "p": market.p[known]}).to_csv(tmp_path / "scores.csv", index=False)
     bars = f"data.path={tmp_path / 'bars.parquet'}"
-    done = command(tmp_path, f"predictions={tmp_path / 'scores.csv'}", bars, "tracking=none")
+    done = rescored(tmp_path, f"predictions={tmp_path / 'scores.csv'}", bars, "tracking=none")
     assert done.returncode == 0, done.stderr
     stored = json.loads((Path(done.stdout.splitlines()[-1]) / "backtest.json").read_text())
     inside = slice(FIRST + 50, LAST - 50)
@@ -201,7 +201,7 @@ def test_anybodys_probabilities(tmp_path: Path, run_folder: Path, market: Predic
     ],
 )
 def test_refusals_name_the_key(run_folder: Path, words: tuple[str, ...], message: str) -> None:
-    done = command(run_folder.parent, *(word.format(run=run_folder) for word in words))
+    done = rescored(run_folder.parent, *(word.format(run=run_folder) for word in words))
     assert done.returncode == 2
     assert message in done.stderr
 

@@ -83,20 +83,24 @@ class SweepProgress(Callback):
 
     def on_job_start(self, config: DictConfig, **kwargs: Any) -> None:
         """Say which job begins, and how long the rest may take."""
+        from botscalp.pipeline.progress import say
+
         if self.total:
             eta = self._eta()
             words = config.hydra.overrides.task
-            _say("", f"{self._place(config.hydra.job.num)}  {self._differs(words)}{f'  ETA {eta}' if eta else ''}")
+            say(f"\n{self._place(config.hydra.job.num)}  {self._differs(words)}{f'  ETA {eta}' if eta else ''}")
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **kwargs: Any) -> None:
         """Say what came of the job; after the last one, of all."""
+        from botscalp.pipeline.progress import say
+
         if not self.total:
             return
         self.ended.append(_ended(config, job_return, self._differs(config.hydra.overrides.task)))
-        _say(f"{self._place(config.hydra.job.num)}  {_outcome(self.ended[-1])}")
+        say(f"{self._place(config.hydra.job.num)}  {_outcome(self.ended[-1])}")
         if len(self.ended) == self.total:
             took_s = time.monotonic() - self.began
-            _say(*table(self.ended, took_s=took_s), "", str(Path(config.hydra.sweep.dir).resolve()))
+            say("\n".join([*table(self.ended, took_s=took_s), "", str(Path(config.hydra.sweep.dir).resolve())]))
 
     def _place(self, number: int) -> str:
         return f"job {number} ({number + 1}/{self.total})"
@@ -172,10 +176,3 @@ def _outcome(job: EndedJob) -> str:
         return f"failed: {job.failure}" if job.failure else "done"
     _, _, outcome, net, auc = job.cells
     return f"{outcome}, net {net} bps a trade, AUC {auc}"
-
-
-def _say(*lines: str) -> None:
-    from botscalp.pipeline.progress import say
-
-    for line in lines:
-        say(line)

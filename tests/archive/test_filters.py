@@ -2,12 +2,12 @@
 
 import json
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from runs import command
 from server import ArchiveServer, served
 
 from botscalp.archive.filters import filters_of, write_filters
@@ -52,21 +52,16 @@ def server() -> Iterator[ArchiveServer]:
         yield one
 
 
-def command(server: ArchiveServer, store: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def asked(server: ArchiveServer, store: Path, *words: str) -> subprocess.CompletedProcess[str]:
     urls = [f"rest_url.{market}={server.url}" for market in ("spot", "um")]
-    return subprocess.run(
-        [sys.executable, "-m", "botscalp.ingest", "filters", f"store={store}", *urls, *words],
-        capture_output=True,
-        text=True,
-        cwd=store,
-    )
+    return command("ingest", "filters", f"store={store}", *urls, *words, cwd=store)
 
 
 def test_the_command_writes_a_file_that_the_backtest_reads(server: ArchiveServer, tmp_path: Path) -> None:
     infos = answer(futures("BTCUSDT"), futures("XRPUSDT", "0.0001", "0.1", "5"), futures("ETHUSDT_240927"))
     server.files["fapi/v1/exchangeInfo"] = json.dumps(infos).encode()
     server.faults["fapi/v1/exchangeInfo"] = ["busy", "dropped", "html"]
-    done = command(server, tmp_path, "market=um", "symbols=[XRPUSDT]")
+    done = asked(server, tmp_path, "market=um", "symbols=[XRPUSDT]")
     assert done.returncode == 0, done.stderr
     assert "XRPUSDT: tick 0.0001, step 0.1, at least 5 of notional" in done.stdout
     last = done.stdout.splitlines()[-1]
@@ -94,7 +89,7 @@ def test_what_the_exchange_does_not_say_is_an_error(
     broken, free = futures("BROKEN"), futures("FREE", tick="0")
     broken["filters"] = [one for one in broken["filters"] if "LOT_SIZE" not in one["filterType"]]
     server.files["fapi/v1/exchangeInfo"] = json.dumps(answer(futures("BTCUSDT"), broken, free)).encode()
-    done = command(server, tmp_path, *words)
+    done = asked(server, tmp_path, *words)
     assert done.returncode == 2 and said in done.stderr, done.stderr
     assert "Traceback" not in done.stderr and not list(tmp_path.glob("*/*"))
 
@@ -115,15 +110,15 @@ def test_symbols_that_the_file_holds_stay_in_it(server: ArchiveServer, tmp_path:
     """They are asked for again, so that the whole file is of one day."""
     infos = answer(futures("BTCUSDT"), futures("ETHUSDT", tick="0.01"))
     server.files["fapi/v1/exchangeInfo"] = json.dumps(infos).encode()
-    assert command(server, tmp_path, "market=um", "symbols=[BTCUSDT]").returncode == 0
+    assert asked(server, tmp_path, "market=um", "symbols=[BTCUSDT]").returncode == 0
     infos["symbols"][0] = futures("BTCUSDT", tick="0.20")
     server.files["fapi/v1/exchangeInfo"] = json.dumps(infos).encode()
-    done = command(server, tmp_path, "market=um", "symbols=[ETHUSDT]")
+    done = asked(server, tmp_path, "market=um", "symbols=[ETHUSDT]")
     assert done.returncode == 0, done.stderr
     found = read_filters(f"{tmp_path}/um/filters.json", key="").symbols
     assert {symbol: one.tick for symbol, one in found.items()} == {"BTCUSDT": 0.2, "ETHUSDT": 0.01}
     (tmp_path / "um/filters.json").write_text("{")
-    done = command(server, tmp_path, "market=um", "symbols=[ETHUSDT]")
+    done = asked(server, tmp_path, "market=um", "symbols=[ETHUSDT]")
     assert done.returncode == 0 and "filters.json is written anew: is no JSON" in done.stdout + done.stderr
     assert list(read_filters(f"{tmp_path}/um/filters.json", key="").symbols) == ["ETHUSDT"]
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from published import SERIES
-from runs import arguments, command
+from runs import arguments, command, wait_for
 from server import ArchiveServer, served
 
 from botscalp.data.store import read_manifest, stored_series
@@ -67,8 +67,7 @@ def test_an_interrupted_ingest_says_how_to_go_on(server: ArchiveServer, tmp_path
     running = subprocess.Popen(
         arguments("ingest", *words), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
-    while not server.gets():
-        time.sleep(0.05)
+    wait_for("a download", server.gets, process=running)
     time.sleep(0.2)
     running.send_signal(signal.SIGINT)
     _, stderr = running.communicate(timeout=20)
@@ -84,8 +83,7 @@ def test_a_command_with_a_verb_is_named_with_it(tmp_path: Path) -> None:
         server.pause_s = 5.0
         words = ["filters", "market=um", f"rest_url.um={server.url}"]
         running = subprocess.Popen(arguments("ingest", *words), cwd=tmp_path, stderr=subprocess.PIPE, text=True)
-        while not server.requests:
-            time.sleep(0.05)
+        wait_for("a question", lambda: server.requests, process=running)
         running.send_signal(signal.SIGINT)
         _, stderr = running.communicate(timeout=20)
     assert running.returncode == 130 and "To go on: python -m botscalp.ingest filters market=um" in stderr

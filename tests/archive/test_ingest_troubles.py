@@ -108,9 +108,7 @@ def test_recent_bars_fill_a_day_whose_file_is_refused(
     assert (month.rows, month.recent_rows, month.recent) == (5 * 288, 0, ())
 
 
-def test_no_interface_costs_the_recent_bars_alone(
-    server: ArchiveServer, ingest: Callable[..., Manifest], tmp_path: Path
-) -> None:
+def test_no_interface_costs_the_recent_bars_alone(ingest: Callable[..., Manifest], tmp_path: Path) -> None:
     with pytest.raises(UserError, match="recent=false") as caught:
         ingest("end=2024-03-01", "recent=true", "rest_url.spot=http://127.0.0.1:9")
     assert caught.value.key == "rest_url.spot"

@@ -133,7 +133,7 @@ def test_what_is_odd_is_kept_by_name() -> None:
     assert "no line break at the end" in note
 
 
-def test_volumes_that_are_wrong_throughout_are_noted_but_of_coins(tmp_path: Path) -> None:
+def test_volumes_that_are_wrong_throughout_are_noted_but_of_coins() -> None:
     """Contracts margined in a coin count contracts and coins, which prices say nothing of."""
     rows = [line.split(b",") for line in lines()]
     contracts = b"".join(b",".join([*row[:7], row[9], row[8], row[9], b"0", row[11]]) for row in rows)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from runs import TINY, Run, arguments, composed
+from runs import TINY, Run, command, composed
 
 EXTEND = Path(__file__).resolve().parents[2] / "docs" / "extend"
 GROUPS = ("features", "model", "label", "calibration", "backtest", "verdict", "data")
@@ -21,10 +21,8 @@ WORDS = (
 
 
 def trained(folder: Path, extend: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(extend), os.environ.get("PYTHONPATH", "")])}
-    return subprocess.run(
-        arguments("train", *WORDS, *words), cwd=folder, env=environment, capture_output=True, text=True
-    )
+    path = os.pathsep.join([str(extend), os.environ.get("PYTHONPATH", "")])
+    return command("train", *WORDS, *words, cwd=folder, env={"PYTHONPATH": path})
 
 
 @pytest.fixture
@@ -79,6 +77,6 @@ def test_all_of_them_make_a_run_together(database: Path, tmp_path: Path) -> None
 
 def test_without_trust_it_is_not_even_imported(database: Path) -> None:
     words = [word for word in WORDS if word not in ("--trust", "my_package")]
-    environment = {**os.environ, "PYTHONPATH": str(EXTEND)}
-    done = subprocess.run(arguments("train", *words), cwd=database, env=environment, capture_output=True, text=True)
+    path = os.pathsep.join([str(EXTEND), os.environ.get("PYTHONPATH", "")])
+    done = command("train", *words, cwd=database, env={"PYTHONPATH": path})
     assert done.returncode == 2 and "--trust PACKAGE" in done.stderr and "my_package" in done.stderr

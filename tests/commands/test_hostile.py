@@ -39,7 +39,7 @@ def test_nothing_was_opened_and_every_payload_was_refused_by_name(handed: tuple[
 
 
 @pytest.mark.parametrize("target", CALLS)
-def test_the_payloads_would_open_a_file(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_payloads_would_open_a_file(target: str, tmp_path: Path) -> None:
     """Called as they stand, without our lists in between."""
     payloads(tmp_path)
     program = (
@@ -128,7 +128,7 @@ TAMPERINGS: dict[str, Callable[[Path], object]] = {
 
 
 def test_a_model_that_was_tampered_with_is_refused(
-    finished: Run, workplace: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    finished: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each tampering in a copy of a finished run; one process predicts with all of them."""
     payloads(tmp_path)

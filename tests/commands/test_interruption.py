@@ -5,13 +5,12 @@ import shlex
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from runs import TINY, Run, arguments, bits, quiet_libraries, walk
+from runs import TINY, Run, arguments, bits, quiet_libraries, wait_for, walk
 
 if TYPE_CHECKING:
     from mlflow.entities import Run as MlflowRun
@@ -38,10 +37,7 @@ def interrupted(words: tuple[str, ...], cwd: Path, *, after: int, by: signal.Sig
         process = subprocess.Popen(
             arguments("train", *words), cwd=cwd, stdout=stdout, stderr=subprocess.PIPE, text=True
         )
-    deadline = time.monotonic() + 120
-    while len(finished_windows(cwd / "mlruns")) < after:
-        assert process.poll() is None and time.monotonic() < deadline, "ended before it could be interrupted"
-        time.sleep(0.01)
+    wait_for("windows", lambda: len(finished_windows(cwd / "mlruns")) >= after, process=process)
     process.send_signal(by)
     _, stderr = process.communicate(timeout=60)
     return process.returncode, stderr, finished_windows(cwd / "mlruns")

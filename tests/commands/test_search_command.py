@@ -3,7 +3,6 @@
 import json
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import numpy as np
 import optuna
 import pandas as pd
 import pytest
-from runs import TINY, arguments, command, composed_plainly, quiet_libraries
+from runs import TINY, arguments, command, composed_plainly, quiet_libraries, wait_for
 
 pytestmark = pytest.mark.slow
 
@@ -194,10 +193,7 @@ def test_killed_three_times_a_search_finds_what_it_would_have_found(searched: Pa
         process = subprocess.Popen(
             arguments("train", *words), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        deadline = time.monotonic() + 120
-        while not (tmp_path / "mlruns/search/s" / str(begun) / "config.yaml").is_file():
-            assert process.poll() is None and time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_for("a trial", (tmp_path / "mlruns/search/s" / str(begun) / "config.yaml").is_file, process=process)
         process.send_signal(signal.SIGKILL)
         process.wait()
     done = search(tmp_path)

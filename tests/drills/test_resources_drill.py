@@ -1,10 +1,9 @@
 """A little of `make drill-resources`: a few sizes of disk, one database lost, one folder that may not be written."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from runs import quiet_libraries
 from tracked import fresh_store
 
 from tests.drills.forked import forked
@@ -13,11 +12,7 @@ from tests.drills.lost_tracking import moved, troubled
 from tests.drills.refusing import CLEAR, DENIED, obeying, one_message
 from tests.drills.resources import disk_findings
 
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    with quiet_libraries():
-        yield
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture

@@ -8,10 +8,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+from runs import wait_for
 
 SOURCES = Path(__file__).resolve().parents[2] / "src/hydra_plugins/hydra_ec2_launcher/box"
 if str(SOURCES) not in sys.path:
@@ -85,7 +86,7 @@ class Box:
         (folder / "task.py").write_text(script)
         content: Mapping[str, Any] = {
             **{"schema": 1, "job": num, "sweep": "test", "config_hash": f"hash of {num}", "attempt": 1},
-            **{"argv": ["../task.py"], "env": {}, "stores": [], "timeout_s": None},
+            **{"argv": ["../task.py"], "env": {}, "stores": []},
             "files": {"task.py": hashlib.sha256(script.encode()).hexdigest()},
             **spec,
         }
@@ -109,12 +110,9 @@ class Box:
         """Where the job's process works."""
         return self.root / "jobs" / str(num) / "work"
 
-    def until(self, condition: Callable[[], object], wait_s: float = 30.0) -> None:
-        deadline = time.monotonic() + wait_s
-        while not condition():
-            log = self.root / "agent.log"
-            assert time.monotonic() < deadline, f"{self.state}\n{log.read_text() if log.exists() else 'no log'}"
-            time.sleep(0.03)
+    def until(self, condition: Callable[[], object]) -> None:
+        log = self.root / "agent.log"
+        wait_for("it", condition, said=lambda: f"{self.state}\n{log.read_text() if log.exists() else 'no log'}")
 
     def until_job(self, num: int, state: str) -> Any:
         self.until(lambda: self.job(num)["state"] == state)

@@ -19,9 +19,10 @@ from hydra_plugins.hydra_ec2_launcher.cloud.cloud import (
     Request,
 )
 from hydra_plugins.hydra_ec2_launcher.cloud.cost import TARIFF
-from hydra_plugins.hydra_ec2_launcher.cloud.events import Event
+from hydra_plugins.hydra_ec2_launcher.cloud.events import Event, State
 from hydra_plugins.hydra_ec2_launcher.cloud.journal import Journal
 from hydra_plugins.hydra_ec2_launcher.cloud.ladder import Ladder
+from hydra_plugins.hydra_ec2_launcher.cloud.lease import ENDED, Lease
 from hydra_plugins.hydra_ec2_launcher.cloud.rental import RejectedError, Rental
 
 Result = TypeVar("Result")
@@ -313,3 +314,21 @@ def unfit_image(ami: str, cloud: CloudModel) -> Callable[[Instance], None]:
             raise RejectedError("driver 470 is older than 525")
 
     return check
+
+
+def broken_invariants(lease: Lease, machines: Sequence[Instance] = ()) -> list[str]:
+    """What must never be true of a lease and of the slot's machines in the cloud, in words; none where all is well."""
+    live = [machine for machine in machines if machine.live]
+    may_live = None if lease.state in (State.TERMINATED, *ENDED) else lease.current
+    broken = [
+        f"attempt {attempt.terms.number} is {attempt.state.name} beside a newer one"
+        for attempt in lease.attempts[:-1]
+        if attempt.state is not State.SETTLED
+    ]
+    if len(live) > 1:
+        broken.append(f"{len(live)} machines live at once: {', '.join(machine.id for machine in live)}")
+    for machine in live:
+        # While an answer is out, any machine may be the one.
+        if may_live is None or may_live.instance_id not in (None, machine.id):
+            broken.append(f"the lease is {lease.state.name}, and {machine.id} lives without it")
+    return broken

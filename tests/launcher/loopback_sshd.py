@@ -18,6 +18,7 @@ from typing import Any
 
 import psutil
 import pytest
+from served import free_port
 
 from hydra_plugins.hydra_ec2_launcher.wire.keys import generate
 from hydra_plugins.hydra_ec2_launcher.wire.ssh import SshTransport
@@ -210,8 +211,3 @@ def relay(port: int) -> Iterator[Relay]:
         yield between
     finally:
         between.close()
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])

@@ -25,12 +25,6 @@ TRACEBACK = "Traceback (most recent call last):\n  File job.py\nValueError: no b
 sweeps = (f"sweep-{number}" for number in count())
 
 
-@pytest.fixture
-def quiet() -> Iterator[None]:
-    with quiet_libraries():
-        yield
-
-
 @dataclass(frozen=True)
 class Box:
     """A job's working folder on the machine, and what was pulled of it."""

@@ -4,7 +4,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,6 +12,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from runs import wait_for
+from served import free_port
 
 HEAD, OTHER = "127.0.0.2", "127.0.0.3"
 
@@ -67,10 +69,8 @@ class Cluster:
                 start_new_session=True,
             )
         self.nodes[address] = Node(starter=starter)
-        deadline = time.monotonic() + 60
-        while b"Ray runtime started" not in (home / "out").read_bytes():
-            assert starter.poll() is None and time.monotonic() < deadline, (home / "out").read_text()
-            time.sleep(0.1)
+        printed = (home / "out").read_text
+        wait_for("the node", lambda: "Ray runtime started" in printed(), process=starter, said=printed)
 
 
 @contextmanager
@@ -94,12 +94,6 @@ def cluster() -> Iterator[Cluster]:
         for node in made.nodes.values():
             node.kill()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])
 
 
 def _session(pid: int) -> int | None:

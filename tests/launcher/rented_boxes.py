@@ -20,7 +20,8 @@ from threading import Thread
 
 import psutil
 from aws_faults import FakeAws, Machine
-from loopback_sshd import CONFIG, free_port
+from loopback_sshd import CONFIG
+from served import free_port
 
 from hydra_plugins.hydra_ec2_launcher.wire.keys import generate, write_private
 
@@ -221,14 +222,6 @@ def metadata(boxes: RentedBoxes) -> Iterator[str]:
 def write_program(path: Path, text: str) -> None:
     path.write_text(text)
     path.chmod(0o755)
-
-
-def wait_for(what: str, seen: Callable[[], object], *, timeout_s: float = 120.0) -> None:
-    """Wait until `seen()` is true."""
-    deadline = time.monotonic() + timeout_s
-    while not seen():
-        assert time.monotonic() < deadline, f"{what}: not seen within {timeout_s} s"
-        time.sleep(0.1)
 
 
 def interrupt(process: subprocess.Popen[str], number: int = signal.SIGKILL) -> None:

@@ -68,7 +68,7 @@ def test_any_single_address_passes(address: Any) -> None:
     assert str(single_address(str(address))).split("/")[0] == str(address)
 
 
-def test_region_without_a_default_network_is_said(aws: FakeAws, ec2: Ec2) -> None:
+def test_region_without_a_default_network_is_said(ec2: Ec2) -> None:
     direct = client("ec2", "eu-west-1")
     (network,) = direct.describe_vpcs()["Vpcs"]
     for subnet in direct.describe_subnets()["Subnets"]:
@@ -78,7 +78,7 @@ def test_region_without_a_default_network_is_said(aws: FakeAws, ec2: Ec2) -> Non
         ec2.prepare("eu-west-1", sweep=SWEEP, public_key=KEY, caller=CALLER)
 
 
-def test_another_key_replaces_the_first(aws: FakeAws, ec2: Ec2) -> None:
+def test_another_key_replaces_the_first(ec2: Ec2) -> None:
     def fingerprints() -> list[str]:
         return [pair["KeyFingerprint"] for pair in client("ec2", REGION).describe_key_pairs()["KeyPairs"]]
 

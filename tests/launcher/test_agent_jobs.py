@@ -139,12 +139,8 @@ def test_a_job_that_was_done_before_the_machine_restarted_is_done(make_box: Make
 
 
 def test_a_job_over_its_time_is_stopped_with_sigterm(make_box: MakeBox) -> None:
-    box = make_box()
-    box.send(
-        0,
-        "signal.signal(signal.SIGTERM, lambda *_: (Path('saved').touch(), sys.exit(0))); wait_for('never')",
-        timeout_s=3,
-    )
+    box = make_box(job_timeout_s=3)
+    box.send(0, "signal.signal(signal.SIGTERM, lambda *_: (Path('saved').touch(), sys.exit(0))); wait_for('never')")
     assert "longer than 3 s" in box.until_job(0, "TIMEOUT")["reason"]
     assert (box.work(0) / "saved").exists()
 

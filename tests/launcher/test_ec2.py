@@ -144,7 +144,7 @@ class TestRefusals:
             ec2.request(asked)
         assert refused.value.remedy is Remedy.STOP
 
-    def test_missing_credentials_are_said(self, aws: FakeAws, ec2: Ec2, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_missing_credentials_are_said(self, ec2: Ec2, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
         monkeypatch.setattr(calls, "session", cache(Session))
@@ -178,7 +178,7 @@ class TestLostAnswers:
             ec2.request(asked)
         assert len(aws.sent("RunInstances")) == 1
 
-    def test_unreachable_cloud_is_a_lost_answer(self, aws: FakeAws, ec2: Ec2, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_unreachable_cloud_is_a_lost_answer(self, ec2: Ec2, monkeypatch: pytest.MonkeyPatch) -> None:
         asked = request_for(ec2)
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
         with pytest.raises(AnswerLostError):
@@ -250,7 +250,7 @@ class TestEnd:
 
 
 class TestImages:
-    def test_parameter_and_id_lead_to_the_same_image(self, aws: FakeAws, ec2: Ec2) -> None:
+    def test_parameter_and_id_lead_to_the_same_image(self, ec2: Ec2) -> None:
         image = ec2.image(REGION, DLAMI)
         assert image.owner == "amazon"
         assert ec2.image(REGION, image.id) == image
@@ -296,7 +296,7 @@ class TestPrices:
         assert (price.usd_per_hour, price.date, price.estimated) == (1.212, "unknown", False)
 
     @pytest.mark.parametrize("market", Market)
-    def test_ceiling_stands_in_for_an_unknown_price(self, aws: FakeAws, ec2: Ec2, market: Market) -> None:
+    def test_ceiling_stands_in_for_an_unknown_price(self, ec2: Ec2, market: Market) -> None:
         with pytest.raises(ValueError, match="price_ceiling_usd"):
             ec2.price("eu-west-1", "eu-west-1a", TYPE, market)
         price = Ec2(owner="me", price_ceiling_usd=1.5).price("eu-west-1", "eu-west-1a", TYPE, market)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cloud_model import broken_invariants
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +25,7 @@ from hydra_plugins.hydra_ec2_launcher.cloud.events import (
     Terminated,
     Terms,
 )
-from hydra_plugins.hydra_ec2_launcher.cloud.lease import ImpossibleEventError, Lease, apply, broken_invariants
+from hydra_plugins.hydra_ec2_launcher.cloud.lease import ImpossibleEventError, Lease, apply
 
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PRICE = Price(usd_per_hour=0.5, source="spot price history", date="2026-03-01")

@@ -4,9 +4,8 @@ import re
 import sqlite3
 import subprocess
 import sys
-import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from pathlib import Path
 import pytest
 import ray_cluster
 from ray_cluster import HEAD, OTHER, Cluster
-from runs import TINY, Run, arguments, bits, several, walk
+from runs import TINY, Run, arguments, bits, command, several, wait_for, walk
 
 from botscalp.config import CONF
 
@@ -69,9 +68,7 @@ def test_needs_a_cluster_that_is_there(tmp_path: Path, monkeypatch: pytest.Monke
 @pytest.mark.slow
 def test_jobs_of_both_nodes_share_a_store_and_equal_local_ones(nodes: Cluster, tmp_path: Path) -> None:
     typed = ["-m", "hydra/launcher=ray", *ALONE, *TINY, "seed=1,2", "data.seed=0"]
-    done = subprocess.run(
-        arguments("train", *typed), cwd=tmp_path, env=nodes.environment, capture_output=True, text=True, timeout=150
-    )
+    done = command("train", *typed, cwd=tmp_path, env=nodes.environment, timeout_s=150)
     assert done.returncode == 0, done.stderr
     printed = done.stdout + done.stderr
     assert set(re.findall(r"\(run_job pid=\d+(.*?)\)", printed)) == {"", f", ip={OTHER}"}, (
@@ -115,7 +112,8 @@ def test_a_job_of_a_lost_node_goes_on_where_it_stopped(nodes: Cluster, tmp_path:
     with running(
         "-m", "hydra/launcher=ray", *ALONE, *long, "seed=1,2", "resume=true", cluster=nodes, out=out
     ) as driver:
-        until(lambda: re.search(rf"ip={OTHER}\).* window 0 \(1/4\)", out.read_text()) is not None, driver, out)
+        begun = re.compile(rf"ip={OTHER}\).* window 0 \(1/4\)")
+        wait_for("a window", lambda: begun.search(out.read_text()), process=driver, said=out.read_text)
         nodes.nodes[OTHER].kill()
         assert driver.wait(90) == 0, out.read_text()
     folders = sorted((tmp_path / "mlruns" / "runs" / "botscalp").glob("*/[01]"))
@@ -144,7 +142,7 @@ def test_a_stopped_driver_closes_the_runs(nodes: Cluster, tmp_path: Path) -> Non
     long = [*tiny, "trainer.epochs=50000", "trainer.patience=50000"]
     out = tmp_path / "out"
     with running("-m", "hydra/launcher=ray", *CPU, *long, "seed=1,2", cluster=nodes, out=out) as driver:
-        until(lambda: statuses(tmp_path) == {"RUNNING": 2}, driver, out)
+        wait_for("both jobs", lambda: statuses(tmp_path) == {"RUNNING": 2}, process=driver, said=out.read_text)
         driver.terminate()
         assert driver.wait(60) == 130, out.read_text()
     assert statuses(tmp_path) == {"KILLED": 2}
@@ -167,13 +165,6 @@ def running(*overrides: str, cluster: Cluster, out: Path) -> Iterator[subprocess
     finally:
         driver.kill()
         driver.wait()
-
-
-def until(happened: Callable[[], bool], driver: subprocess.Popen[bytes], out: Path) -> None:
-    deadline = time.monotonic() + 90
-    while not happened():
-        assert driver.poll() is None and time.monotonic() < deadline, out.read_text()
-        time.sleep(0.1)
 
 
 def words(*overrides: str) -> list[str]:

@@ -27,7 +27,7 @@ def rent(cloud: CloudModel, path: Path, until: Callable[[CloudModel], None] = la
     """A client that rents, does what `until` says, and dies; its machine's own clock is broken."""
     rental = client(cloud, path)
     rental.acquire(ladder(cloud), lambda instance: None)
-    rental.running()
+    rental.move(State.RUNNING)
     for machine in cloud.machines:
         machine.hard_clock = START + timedelta(days=365)
     until(cloud)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from cloud_model import START, CloudModel, Crash, client, fit, ladder, order, unfit_image
+from cloud_model import START, CloudModel, Crash, broken_invariants, client, fit, ladder, order, unfit_image
 
 from hydra_plugins.hydra_ec2_launcher.cloud import requesting
 from hydra_plugins.hydra_ec2_launcher.cloud.cloud import (
@@ -22,7 +22,7 @@ from hydra_plugins.hydra_ec2_launcher.cloud.ending import StillLiveError
 from hydra_plugins.hydra_ec2_launcher.cloud.events import State
 from hydra_plugins.hydra_ec2_launcher.cloud.journal import read
 from hydra_plugins.hydra_ec2_launcher.cloud.ladder import NoMachineError
-from hydra_plugins.hydra_ec2_launcher.cloud.lease import CHECKED, broken_invariants
+from hydra_plugins.hydra_ec2_launcher.cloud.lease import CHECKED
 from hydra_plugins.hydra_ec2_launcher.cloud.rental import RejectedError
 
 CAPACITY = RefusedError("InsufficientInstanceCapacity", "none", Remedy.NEXT_ZONE)
@@ -130,7 +130,7 @@ def test_rejected_image_is_ended_before_the_next_is_asked_for(cloud: CloudModel,
     assert first.ended_at is not None and second.launched_at > first.ended_at
     assert rental.lease.attempts[0].why == "driver 470 is older than 525"
     assert "Linux version" in (path.parent / "console-1.txt").read_text()
-    rental.lost("unreachable")
+    rental.move(State.LOST, "unreachable")
     assert rental.acquire(ladder(cloud), fit).id == "i-2"
     assert cloud.machines[2].request.image.id == "ami-2", "an image once found unfit is not paid for again"
 
@@ -228,9 +228,9 @@ def test_risen_price_brings_the_deadline_forward(
 def test_machine_with_work_is_handed_back(cloud: CloudModel, path: Path, state: State) -> None:
     rental = client(cloud, path)
     rental.acquire(ladder(cloud), fit)
-    for _ in range(state is not State.STAGING):
-        rental.running()
-    {State.DETACHED: rental.detached, State.INTERRUPTED: rental.interrupted}.get(state, lambda: None)()
+    if state is not State.STAGING:
+        rental.move(State.RUNNING)
+        rental.move(state)
     cloud.sleep(3600)
     again = client(cloud, path)
     instance = again.resume()
@@ -241,8 +241,8 @@ def test_machine_with_work_is_handed_back(cloud: CloudModel, path: Path, state: 
 def test_machine_that_ended_alone_is_not_handed_back(cloud: CloudModel, path: Path, hours: float) -> None:
     rental = client(cloud, path)
     rental.acquire(ladder(cloud), fit)
-    rental.running()
-    rental.detached()
+    rental.move(State.RUNNING)
+    rental.move(State.DETACHED)
     cloud.sleep(hours * 3600)
     again = client(cloud, path)
     assert again.resume() is None
@@ -273,7 +273,7 @@ def test_every_place_to_die(tmp_path: Path) -> None:
             cloud.lost.append("after")
             rental = client(cloud, path)
             rental.acquire(ladder(cloud), unfit_image("ami-1", cloud))
-            rental.running()
+            rental.move(State.RUNNING)
             rental.release("done")
         except Crash:
             pass

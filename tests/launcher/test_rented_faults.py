@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 import pytest
 from aws_faults import FakeAws
 from rented_bench import Bench
-from rented_boxes import REGION, wait_for
+from rented_boxes import REGION
+from runs import wait_for
 
 from hydra_plugins.hydra_ec2_launcher.cloud.events import State
 

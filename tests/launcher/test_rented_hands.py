@@ -17,7 +17,8 @@ import boto3
 import pytest
 from aws_faults import FakeAws
 from rented_bench import QUICK, Bench
-from rented_boxes import REGION, interrupt, wait_for
+from rented_boxes import REGION, interrupt
+from runs import wait_for
 
 from hydra_plugins.hydra_ec2_launcher.cloud.cloud import DEADLINE_TAG, OWNER_TAG, SWEEP_TAG
 

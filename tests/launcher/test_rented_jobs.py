@@ -7,7 +7,8 @@ import psutil
 import pytest
 from aws_faults import FakeAws
 from rented_bench import Bench
-from rented_boxes import REGION, wait_for
+from rented_boxes import REGION
+from runs import wait_for
 
 pytestmark = pytest.mark.slow
 

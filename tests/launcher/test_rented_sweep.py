@@ -9,8 +9,8 @@ from aws_faults import FakeAws
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from rented_bench import Bench
-from rented_boxes import interrupt, wait_for
-from runs import quiet_libraries
+from rented_boxes import interrupt
+from runs import quiet_libraries, wait_for
 
 JOBS = (
     *("data.start=2023-01-01", "data.end=2023-05-20", "data.edge=0.3"),

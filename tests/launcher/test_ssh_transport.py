@@ -7,13 +7,15 @@ import stat
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psutil
 import pytest
-from loopback_sshd import LoopbackSshd, free_port, relay
+from loopback_sshd import LoopbackSshd, relay
+from runs import wait_for
+from served import free_port
 
 from hydra_plugins.hydra_ec2_launcher.wire.keys import generate
 from hydra_plugins.hydra_ec2_launcher.wire.remote_paths import PathEscapeError, remove_links_out
@@ -28,13 +30,6 @@ def transport(sshd: LoopbackSshd, tmp_path: Path) -> Iterator[SshTransport]:
     reached = sshd.transport(tmp_path / "box", tmp_path / "client")
     yield reached
     reached.close()
-
-
-def wait_until(done: Callable[[], object], timeout_s: float = 20.0) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not done():
-        assert time.monotonic() < deadline, "did not come about"
-        time.sleep(0.02)
 
 
 def refuses_everything(transport: SshTransport, file: Path, error: type[TransportError]) -> None:
@@ -63,7 +58,7 @@ def test_to_an_impostor_nothing_is_sent(sshd: LoopbackSshd, transport: SshTransp
     transport.run(["touch", "before"])
     sshd.change_host_key()
     log = len(sshd.log)
-    wait_until(lambda: raises_host_key_error(transport))
+    wait_for("a refusal", lambda: raises_host_key_error(transport))
     refuses_everything(transport, tmp_path / "file", HostKeyError)
     assert [path.name for path in (tmp_path / "box").iterdir()] == ["before"]
     assert "Accepted" not in sshd.log[log:]
@@ -148,7 +143,7 @@ def test_a_cut_transfer_goes_on_where_it_stopped(sshd: LoopbackSshd, tmp_path: P
         with pytest.raises(TransportError):
             copy()
         assert not (tmp_path / target / "big").exists()
-        wait_until(lambda: (tmp_path / target / ".partial/big").exists())
+        wait_for("a part of the file", lambda: (tmp_path / target / ".partial/big").exists())
         line.cut_after, passed = None, line.sent + line.received
         transport.wait_until_reachable(30)
         copy()
@@ -159,9 +154,7 @@ def test_a_cut_transfer_goes_on_where_it_stopped(sshd: LoopbackSshd, tmp_path: P
 
 
 @pytest.mark.slow
-def test_a_killed_rsync_is_a_broken_connection_and_leaves_no_half_file(
-    sshd: LoopbackSshd, transport: SshTransport, tmp_path: Path
-) -> None:
+def test_a_killed_rsync_is_a_broken_connection_and_leaves_no_half_file(transport: SshTransport, tmp_path: Path) -> None:
     (tmp_path / "big").write_bytes(os.urandom(4 * BIG))
     transport.run(["true"])
     errors: list[BaseException] = []
@@ -174,7 +167,7 @@ def test_a_killed_rsync_is_a_broken_connection_and_leaves_no_half_file(
 
     thread = threading.Thread(target=copy)
     thread.start()
-    wait_until(lambda: list((tmp_path / "box").glob(".big.*")))
+    wait_for("a part of the file", lambda: list((tmp_path / "box").glob(".big.*")))
     ours = [child for child in psutil.Process().children() if child.name() == "rsync"]
     for child in ours:
         child.kill()
@@ -203,7 +196,7 @@ def test_a_detached_process_survives_the_connection(
         "setsid sh -c 'echo $$ > pid; while [ ! -e stop ]; do sleep 0.1; done; echo done > done' >log 2>&1 </dev/null &"
     )
     transport.run(["sh", "-c", start])
-    wait_until(lambda: (tmp_path / "box/pid").exists() and (tmp_path / "box/pid").read_text())
+    wait_for("a pid", lambda: (tmp_path / "box/pid").exists() and (tmp_path / "box/pid").read_text())
     process = psutil.Process(int((tmp_path / "box/pid").read_text()))
     try:
         transport.close()
@@ -211,7 +204,7 @@ def test_a_detached_process_survives_the_connection(
         assert process.is_running()
         sshd.start()
         transport.run(["touch", "stop"])
-        wait_until(lambda: (tmp_path / "box/done").exists())
+        wait_for("its end", lambda: (tmp_path / "box/done").exists())
     finally:
         if process.is_running():
             process.kill()
@@ -275,7 +268,8 @@ def test_a_proxy_command_carries_the_connection(sshd: LoopbackSshd, tmp_path: Pa
     transport.close()
 
 
-def test_its_files_are_its_owner_s_alone(transport: SshTransport, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("transport")
+def test_its_files_are_its_owner_s_alone(tmp_path: Path) -> None:
     assert {stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "client").iterdir()} == {0o600}
 
 

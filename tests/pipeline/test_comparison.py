@@ -134,7 +134,7 @@ def test_only_the_common_days_count() -> None:
     assert found.luck.undefined is None and found.luck.spa_p is not None and found.luck.pbo is not None
 
 
-def test_few_common_days_tell_nothing_of_luck(tmp_path: Path) -> None:
+def test_few_common_days_tell_nothing_of_luck() -> None:
     found = compared(run("a"), run("b", start="2024-03-01"))
     luck = found.luck
     assert (luck.pbo, luck.spa_p, luck.deflated, luck.more_than_luck) == (None, None, None, None)

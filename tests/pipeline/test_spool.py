@@ -5,13 +5,12 @@ import logging
 import multiprocessing
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 from disks import mounted
-from runs import quiet_libraries
 from tracked import DATASET, fresh_store, held, new_run, runs_at
 
 from botscalp.errors import UserError
@@ -32,11 +31,7 @@ RESULT = TrackedResult(
     tables={"windows": [{"auc": "0.6", "trades": 7}]},
 )
 
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    with quiet_libraries():
-        yield
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
 """What MLflow holds after a run: two levels, headline first, dated windows, tags, note, bars, tables and files."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from runs import TINY, Run, quiet_libraries, walk
+from runs import TINY, Run, walk
 from tracked import runs_at
 
 from botscalp.pipeline.summary import headline
@@ -18,11 +17,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run as MlflowRun
 
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    with quiet_libraries():
-        yield
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture

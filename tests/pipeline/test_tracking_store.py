@@ -5,14 +5,13 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from threading import Timer
 
 import psutil
 import pytest
 from disks import mounted
-from runs import quiet_libraries
 from tracked import DATASET, fresh_store, new_run, runs_at
 
 from botscalp.errors import Interrupted, UserError
@@ -29,11 +28,7 @@ from botscalp.pipeline.tracking import (
 )
 from botscalp.pipeline.tracking.orphans import this_process
 
-
-@pytest.fixture(autouse=True)
-def quiet() -> Iterator[None]:
-    with quiet_libraries():
-        yield
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 @pytest.fixture

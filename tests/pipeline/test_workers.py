@@ -4,7 +4,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 
 import psutil
 import pytest
-from runs import TINY, Run, arguments, bits, composed, quiet_libraries, walk
+from runs import TINY, Run, arguments, bits, command, composed, quiet_libraries, wait_for, walk
 
 from botscalp.errors import UserError
 from botscalp.pipeline import fitting
@@ -38,13 +37,6 @@ class Heard:
 
     def finished(self, number: int) -> None:
         self.words.append(("finished", number))
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
-    until = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < until, "it never came"
-        time.sleep(0.01)
 
 
 def pids_in(folder: Path) -> list[int]:
@@ -81,7 +73,7 @@ def test_two_run_at_once_and_the_first_is_waited_for(tmp_path: Path) -> None:
 
     def work(number: int, say: Say) -> None:
         if number == 0:
-            wait_for((tmp_path / "1").exists)
+            wait_for("the first job", (tmp_path / "1").exists)
         (tmp_path / str(number)).write_text(str(os.getpid()))
 
     with working(work, Heard()) as done:
@@ -143,7 +135,7 @@ def test_whoever_leaves_the_block_ends_the_workers(tmp_path: Path) -> None:
             pass
 
     with pytest.raises(KeyError), working(work, Heard()):
-        wait_for(lambda: len(pids_in(tmp_path)) == 2)
+        wait_for("two workers", lambda: len(pids_in(tmp_path)) == 2)
         raise KeyError("elsewhere")
     assert not any(psutil.pid_exists(pid) for pid in pids_in(tmp_path))
 
@@ -169,13 +161,13 @@ def test_no_worker_outlives_its_parent(by: signal.Signals, tmp_path: Path) -> No
         [sys.executable, "-c", ENDLESS], cwd=tmp_path, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
     try:
-        wait_for(lambda: len(pids_in(tmp_path)) == 3)
+        wait_for("three workers", lambda: len(pids_in(tmp_path)) == 3)
         if by == signal.SIGINT:
             os.killpg(parent.pid, by)
         else:
             parent.send_signal(by)
         parent.wait(20)
-        wait_for(lambda: not any(alive(pid) for pid in pids_in(tmp_path)))
+        wait_for("their end", lambda: not any(alive(pid) for pid in pids_in(tmp_path)))
         assert parent.stderr is not None
         assert parent.stderr.read().count("Traceback") == (by == signal.SIGINT), "the parent's own, and no worker's"
     finally:
@@ -226,7 +218,7 @@ def test_a_fit_that_is_killed_leaves_the_finished_ones(tmp_path: Path, monkeypat
 
     def killed(panel: Any, window: Any, **settings: Any) -> Any:
         if window.index == 1 and type(settings["model"]).__name__ == "Linear":
-            wait_for(lambda: len(list((tmp_path / "store/windows").glob("[!.]*"))) == 3)
+            wait_for("three windows", lambda: len(list((tmp_path / "store/windows").glob("[!.]*"))) == 3)
             os.kill(os.getpid(), signal.SIGKILL)
         return fit_window(panel, window, **settings)
 
@@ -266,13 +258,13 @@ def test_an_interrupted_command_leaves_no_process_and_goes_on(by: signal.Signals
         arguments("train", *words), cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
     )  # fmt: skip
-    wait_for(lambda: list(tmp_path.glob("mlruns/windows/[!.]*")), 120)
+    wait_for("a window", lambda: list(tmp_path.glob("mlruns/windows/[!.]*")))
     family = psutil.Process(process.pid).children(recursive=True)
     os.killpg(process.pid, by) if by == signal.SIGINT else process.send_signal(by)
     _, stderr = process.communicate(timeout=60)
     assert process.returncode == 130 and "Traceback" not in stderr
     assert not any(alive(one.pid) for one in family)
     with quiet_libraries():
-        done = subprocess.run(arguments("train", *words, "resume=true"), cwd=tmp_path, capture_output=True, text=True)
+        done = command("train", *words, "resume=true", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert_same(serial, Run(Path(done.stdout.splitlines()[-1])))

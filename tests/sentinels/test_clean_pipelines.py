@@ -2,7 +2,6 @@
 
 import json
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from audits import SMALL, rules_of
@@ -15,7 +14,7 @@ MOST_FLAGGED = 5
 
 
 @pytest.mark.slow
-def test_a_hundred_honest_pipelines(tmp_path: Path) -> None:
+def test_a_hundred_honest_pipelines() -> None:
     """Each on a market of its own, with every sentinel, those that train again included."""
     findings: Counter[str] = Counter()
     for seed in range(SEEDS):

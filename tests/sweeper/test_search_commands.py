@@ -13,6 +13,7 @@ from typing import Any
 import optuna
 import pytest
 from optuna.trial import TrialState
+from runs import wait_for
 
 APP = Path(__file__).with_name("searching_app.py")
 SPACES = ("x=interval(0,1)", "y=choice(0,1,2)")
@@ -170,10 +171,7 @@ def test_a_batch_has_consecutive_numbers_and_one_launch(tmp_path: Path) -> None:
 def test_words_of_a_trial_outlive_its_process(tmp_path: Path) -> None:
     """A killed trial is run with what it was told, not with what it would be told now."""
     process = subprocess.Popen(words("job_s=30"), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not (tmp_path / "jobs" / "0").is_dir():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_for("a job", (tmp_path / "jobs" / "0").is_dir, process=process)
     process.kill()
     process.wait()
     before = trials(tmp_path)[0].user_attrs["words"]
@@ -190,15 +188,12 @@ def test_words_of_a_trial_outlive_its_process(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_interruptions_are_no_fault_of_a_trial(tmp_path: Path) -> None:
     """Four times Ctrl-C in the same one, and it still is run to its end."""
+    begun = tmp_path / "jobs" / "0" / ".hydra"
     for _ in range(4):
         process = subprocess.Popen(
             words("job_s=60"), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        begun = tmp_path / "jobs" / "0" / ".hydra"
-        deadline = time.monotonic() + 60
-        while not (begun.is_dir() and trials(tmp_path)[0].user_attrs["owner"]):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_for("a trial", lambda: begun.is_dir() and trials(tmp_path)[0].user_attrs["owner"], process=process)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         process.wait(timeout=30)

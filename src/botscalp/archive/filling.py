@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from botscalp.archive.download import PART, Archive, Fetched
-from botscalp.archive.klines import FileRefusedError, parse_funding, parse_klines
+from botscalp.archive.klines import FileRefusedError, parse
 from botscalp.archive.plan import Step
 from botscalp.archive.writing import Part, write_month
 from botscalp.archive.zips import RefusedZipError, csv_of
-from botscalp.data.manifest import FUNDING, Series, SourceFile
+from botscalp.data.manifest import Series, SourceFile
 
 logger = logging.getLogger(__name__)
 
@@ -129,24 +129,14 @@ def _part(fetched: Fetched) -> Part:
     Raises:
         FileRefusedError: it holds something else than it should.
     """
-    file, series = fetched.file, fetched.file.series
+    file = fetched.file
     start_ns, end_ns = file.span_ns
     try:
         data = csv_of(fetched.path, member=file.member, most_bytes=file.most_bytes)
     except RefusedZipError as error:
         remedy = "the archive may replace it: ask again later, or compare it with what the exchange's interface gives"
         raise FileRefusedError("file", file.name, str(error), remedy) from None
-    if series.interval == FUNDING:
-        parsed = parse_funding(data, name=file.name, start_ns=start_ns, end_ns=end_ns)
-    else:
-        parsed = parse_klines(
-            data,
-            name=file.name,
-            interval=series.interval,
-            start_ns=start_ns,
-            end_ns=end_ns,
-            coin_margined=series.market == "cm",
-        )
+    parsed = parse(data, file.series, name=file.name, start_ns=start_ns, end_ns=end_ns)
     source = SourceFile(
         name=file.name,
         url=fetched.url,

@@ -13,13 +13,14 @@ import numpy as np
 from botscalp.archive.lines import FileRefusedError, Lines, read_lines, refuse
 from botscalp.data.files import BINANCE_COLUMNS, SPELLINGS
 from botscalp.data.grid import grid_of
+from botscalp.data.manifest import FUNDING, Series
 from botscalp.times import UNITS_NS, interval_name, parse_interval, time_text
 from botscalp.types import Bool, Float64, Int64
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-__all__ = ["FileRefusedError", "Parsed", "parse_funding", "parse_klines"]
+__all__ = ["FileRefusedError", "Parsed", "parse", "parse_funding", "parse_klines"]
 
 VALUES = (
     *("open", "high", "low", "close", "volume"),
@@ -73,6 +74,16 @@ class _Rows:
             more = f"; so do {others} other lines" if others else ""
             where = f"line {self.line[row]}, {time_text(int(self.time_ns[row]))}"
             refuse(self.name, f"{where}: {problem}{f' ({held})' if held else ''}{more}")
+
+
+def parse(data: bytes, series: Series, *, name: str, start_ns: int, end_ns: int) -> Parsed:
+    """The rows of one CSV of the series; see `parse_klines` and `parse_funding`."""
+    if series.interval == FUNDING:
+        return parse_funding(data, name=name, start_ns=start_ns, end_ns=end_ns)
+    coin_margined, interval = series.market == "cm", series.interval
+    return parse_klines(
+        data, name=name, interval=interval, start_ns=start_ns, end_ns=end_ns, coin_margined=coin_margined
+    )
 
 
 def parse_klines(

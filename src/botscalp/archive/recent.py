@@ -12,7 +12,7 @@ from typing import Any
 
 import requests
 
-from botscalp.archive.klines import parse_funding, parse_klines
+from botscalp.archive.klines import parse
 from botscalp.archive.web import BUSY, AgainError, Web, retry_after_s
 from botscalp.archive.writing import Part, write_month
 from botscalp.data.manifest import FUNDING, Series, month_span_ns, months_between
@@ -160,22 +160,6 @@ def _write(store: Path, series: Series, rows: Sequence[Sequence[Any]]) -> None:
         low_ns, high_ns = max(low_ns, first_ns), min(high_ns, end_ns)
         lines = [f"{','.join(map(str, row))}\n" for row in rows if low_ns <= int(row[0]) * MS_NS < high_ns]
         name, data = f"{series} {month}, recent", "".join(lines).encode()
-        if series.interval == FUNDING:
-            parsed = parse_funding(data, name=name, start_ns=low_ns, end_ns=high_ns)
-        else:
-            coin_margined = series.market == "cm"
-            parsed = parse_klines(
-                data,
-                name=name,
-                interval=series.interval,
-                start_ns=low_ns,
-                end_ns=high_ns,
-                coin_margined=coin_margined,
-            )
-        write_month(
-            store,
-            series,
-            month,
-            [Part(source=None, parsed=parsed, start_ns=low_ns, end_ns=high_ns)],
-            complete=False,
-        )
+        parsed = parse(data, series, name=name, start_ns=low_ns, end_ns=high_ns)
+        part = Part(source=None, parsed=parsed, start_ns=low_ns, end_ns=high_ns)
+        write_month(store, series, month, [part], complete=False)

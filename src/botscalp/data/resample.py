@@ -22,19 +22,22 @@ class Resampled:
     """whether each holds all its shorter bars, shape (T,); the exchange prints one that lacks some all the same"""
 
 
-def resample(bars: Bars, grid: Grid, *, key: str = "data.interval") -> Resampled:
+def resample(bars: Bars, grid: Grid) -> Resampled:
     """Each bar of the grid that has at least one of the bars, from those that it has.
 
     Raises:
-        UserError: the grid's step is no multiple of the bars' interval, or cuts bars in two, naming `key`.
+        UserError: the grid's step is no multiple of the bars' interval, or cuts bars in two.
     """
     own, wanted = interval_name(bars.interval_ns), interval_name(grid.step_ns)
     if grid.step_ns % bars.interval_ns:
-        raise UserError(key, wanted, f"is no multiple of {own}, the bars' own interval", "a multiple of it")
+        raise UserError("data.interval", wanted, f"is no multiple of {own}, the bars' own interval", "a multiple of it")
     assert len(bars), "there are bars"
     if (int(bars.open_time_ns[0]) - grid.phase_ns) % bars.interval_ns:
         raise UserError(
-            key, wanted, f"opens in the middle of the {own} bars that there are", "make them of shorter ones"
+            "data.interval",
+            wanted,
+            f"opens in the middle of the {own} bars that there are",
+            "make them of shorter ones",
         )
     number = grid.number(bars.open_time_ns)
     first = np.flatnonzero(np.diff(number, prepend=number[:1] - 1))

@@ -98,17 +98,10 @@ def read_table(
     return _scanned(paths, series, start_ns, end_ns, columns)
 
 
-def read_months(
-    store: Path,
-    series: Series,
-    *,
-    start_ns: int | None = None,
-    end_ns: int | None = None,
-    columns: Sequence[str] | None = None,
-) -> Iterator[tuple[str, "pa.Table"]]:
-    """`read_table` a month at a time, so that no more than a month is held: ("2024-01", its rows)."""
-    for month, path in _trusted(store, series, start_ns, end_ns):
-        yield month, _scanned([path], series, start_ns, end_ns, columns)
+def read_months(store: Path, series: Series, *, columns: Sequence[str]) -> Iterator[tuple[str, "pa.Table"]]:
+    """These columns a month at a time, so that no more than a month is held: ("2024-01", its rows); errors as `read_table`."""
+    for month, path in _trusted(store, series, None, None):
+        yield month, _scanned([path], series, None, None, columns)
 
 
 def read_bars(store: Path, series: Series, *, start_ns: int | None = None, end_ns: int | None = None) -> Bars:

@@ -5,8 +5,8 @@ nothing depends on the price level or on the lot. And every column is finite on 
 measured in a spread of zero is zero.
 
 To add a family, write one function from its spans to a `Family` here, list it in `FAMILIES`, and give `FeatureSet` the
-field of the same name. Those here are computed in one compiled pass; `botscalp.indicators` has the same formulas an
-array at a time, for families of your own.
+field of the same name. Those here are computed in one compiled pass; their averages are seeded as TA-Lib's
+(https://ta-lib.org), but for an RSI where nothing has moved.
 """
 
 import math

@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -100,7 +100,7 @@ class KeptModel:
         except (OSError, KeyError, TypeError, ValueError, SafetensorError) as error:
             raise UserError("run", folder, f"holds no readable model: {error!r}", "name a run that finished") from error
 
-    def forecast(self, bars: Bars, *, device: Literal["cpu", "cuda"] = "cpu") -> tuple[Int64, Float64, Float64]:
+    def forecast(self, bars: Bars) -> tuple[Int64, Float64, Float64]:
         """Open times (ns), raw and calibrated probabilities of "up" of all predictable bars; three arrays of shape (n,).
 
         Raises:
@@ -127,7 +127,7 @@ class KeptModel:
             n_features=x_TF.shape[1],
             lags=self.features.lags,
             settings=self.trainer,
-            device=device,
+            device="cpu",
             seed=0,
         )
         try:

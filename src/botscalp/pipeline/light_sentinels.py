@@ -47,7 +47,6 @@ def light_sentinels(
     label: Label,
     backtest: Backtest,
     seed: int,
-    points: int = POINTS,
 ) -> list[Rule]:
     """The sentinels that need no training.
 
@@ -56,12 +55,11 @@ def light_sentinels(
         predictions: of the test ranges.
         traded: what trading them gave, with each window's bracket.
         seed: of the random bars.
-        points: how many of them.
     """
     return [
         prefixes_passed(CUTS),
-        future_features(panel, features, label, points=points, seed=seed),
-        warm_up(panel, features, points=points, seed=seed),
+        future_features(panel, features, label, points=POINTS, seed=seed),
+        warm_up(panel, features, points=POINTS, seed=seed),
         single_feature_auc(panel, predictions, features, label, seed=seed),
         fills_after_signal(traded, backtest),
     ]

@@ -27,12 +27,12 @@ def worse_p(differences: Float64) -> float | None:
     return float(student.cdf(mean / error, windows - 1))
 
 
-def mean_interval(values: Float64, *, confidence: float = 0.95) -> tuple[float, float] | None:
-    """The interval of the windows' mean by Student's t, windows taken for independent; None as in `worse_p`."""
+def mean_interval(values: Float64) -> tuple[float, float] | None:
+    """The 95 % interval of the windows' mean by Student's t, windows taken for independent; None as in `worse_p`."""
     windows = len(values)
     if windows < MINIMUM_WINDOWS:
         return None
-    reach = float(student.ppf((1 + confidence) / 2, windows - 1) * np.std(values, ddof=1) / np.sqrt(windows))
+    reach = float(student.ppf(0.975, windows - 1) * np.std(values, ddof=1) / np.sqrt(windows))
     mean = float(np.mean(values))
     return mean - reach, mean + reach
 

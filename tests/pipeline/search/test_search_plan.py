@@ -1,7 +1,5 @@
 """Which windows rank, and which nobody looks at."""
 
-from pathlib import Path
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -66,7 +64,7 @@ def test_the_bars_before_the_holdout_are_part_of_the_plan_and_no_others() -> Non
 
 
 @pytest.mark.parametrize("words", [("wfo.windows=2",), ("wfo=split", "wfo.test_start=2024-02-01")])
-def test_too_few_windows_are_refused(words: tuple[str, ...], tmp_path: Path) -> None:
+def test_too_few_windows_are_refused(words: tuple[str, ...]) -> None:
     with pytest.raises(UserError, match="keeps the last third unseen"):
         planned(*words)
 

@@ -59,12 +59,11 @@ class Running:
             self.job.note(**peaks)
 
     def _why_stop(self, settings: Settings, now: float, drain: str) -> Stop | None:
-        status, spec = self.job.status, self.job.spec
+        status, timeout_s = self.job.status, settings.job_timeout_s
         if self.job.cancelled:
             return Stop(FAILED, "cancelled", now)
         if drain:
             return Stop(PREEMPTED, drain, now)
-        timeout_s = spec.get("timeout_s") or settings.job_timeout_s
         if timeout_s and now - (status.started or now) > timeout_s:
             return Stop(TIMEOUT, f"ran longer than {timeout_s:g} s", now)
         quiet_s = settings.no_progress_s

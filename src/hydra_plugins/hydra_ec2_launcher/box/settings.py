@@ -54,7 +54,6 @@ class Settings:
     snapshot_s: float = 60.0
     no_progress_s: float | None = 1800.0
     job_timeout_s: float | None = None
-    """for jobs whose spec names none"""
     disk_low_gb: float = 2.0
     poweroff: list[str] | None = None
     """the command; None only ends the agent"""

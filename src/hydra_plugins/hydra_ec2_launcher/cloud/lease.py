@@ -4,12 +4,11 @@ An event is written down before the action that it announces, so a lease replaye
 world, never less.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import assert_never
 
-from hydra_plugins.hydra_ec2_launcher.cloud.cloud import Instance, Price
+from hydra_plugins.hydra_ec2_launcher.cloud.cloud import Price
 from hydra_plugins.hydra_ec2_launcher.cloud.cost import Usage
 from hydra_plugins.hydra_ec2_launcher.cloud.events import (
     Answered,
@@ -176,21 +175,3 @@ def _entered(attempt: Attempt, state: State, at: datetime) -> Attempt:
 def _require(possible: bool, lease: Lease, event: Event) -> None:
     if not possible:
         raise ImpossibleEventError(f"{lease.state.name}, attempt {len(lease.attempts)}: impossible event {event}")
-
-
-def broken_invariants(lease: Lease, machines: Sequence[Instance] = ()) -> list[str]:
-    """What must never be true of a lease and of the slot's machines in the cloud, in words; none where all is well."""
-    live = [machine for machine in machines if machine.live]
-    may_live = None if lease.state in (State.TERMINATED, *ENDED) else lease.current
-    broken = [
-        f"attempt {attempt.terms.number} is {attempt.state.name} beside a newer one"
-        for attempt in lease.attempts[:-1]
-        if attempt.state is not State.SETTLED
-    ]
-    if len(live) > 1:
-        broken.append(f"{len(live)} machines live at once: {', '.join(machine.id for machine in live)}")
-    for machine in live:
-        # While an answer is out, any machine may be the one.
-        if may_live is None or may_live.instance_id not in (None, machine.id):
-            broken.append(f"the lease is {lease.state.name}, and {machine.id} lives without it")
-    return broken

@@ -102,21 +102,12 @@ class Rental:
         for region in sorted(self.lease.prepared):
             self._steps.clean(region)
 
-    def running(self) -> None:
-        """Work begins, or the client is back."""
-        self._steps.move(State.RUNNING)
+    def move(self, to: State, why: str = "") -> None:
+        """Note what became of the machine: work began, it was detached, the cloud takes it away, or it is lost.
 
-    def detached(self) -> None:
-        """The client leaves the machine to its agent."""
-        self._steps.move(State.DETACHED)
-
-    def interrupted(self) -> None:
-        """The cloud has said that it takes the machine away."""
-        self._steps.move(State.INTERRUPTED)
-
-    def lost(self, why: str) -> None:
-        """The machine is given up: the next `acquire`, `resume` or `release` ends it."""
-        self._steps.move(State.LOST, why)
+        The next `acquire` gives an interrupted one up; `acquire`, `resume` and `release` end a lost one.
+        """
+        self._steps.move(to, why)
 
     def note_price(self) -> None:
         """Ask what the spot market takes now: `spent_usd` and `hard_deadline` reckon with it from here on."""

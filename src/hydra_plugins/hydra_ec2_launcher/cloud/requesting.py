@@ -130,9 +130,9 @@ def shown_up(look: Callable[[], Answer | None], *, now: Now, sleep: Sleep) -> An
     return found
 
 
-def patiently(ask: Callable[[], Answer], *, sleep: Sleep, tries: int = 6) -> Answer:
+def patiently(ask: Callable[[], Answer], *, sleep: Sleep) -> Answer:
     """Ask a repeatable question until it is answered; the last AnswerLostError after half a minute."""
-    for attempt in range(tries - 1):
+    for attempt in range(5):
         try:
             return ask()
         except AnswerLostError:

@@ -116,7 +116,7 @@ class Rented:
                 raise ValueError(f"hydra.launcher.rent: EC2 refuses: {refusal}\n  remedy: {remedy}") from refusal
         assert self.transport is not None
         if self.rental.lease.state is not State.RUNNING:
-            self.rental.running()
+            self.rental.move(State.RUNNING)
         return self.transport
 
     def reach(self, wait_s: float) -> Transport | None:
@@ -214,14 +214,14 @@ class Rented:
 
     def detached(self) -> None:
         if self.rental.lease.state is State.RUNNING:
-            self.rental.detached()
+            self.rental.move(State.DETACHED)
 
     def interrupted(self) -> None:
-        self.rental.interrupted()
+        self.rental.move(State.INTERRUPTED)
 
     def lost(self) -> None:
         if self.rental.lease.state not in ENDED:
-            self.rental.lost("it does not answer")
+            self.rental.move(State.LOST, "it does not answer")
 
     def release(self, reason: str) -> None:
         if not (self.sweep.folder / JOURNAL).exists():

@@ -199,7 +199,6 @@ def specification(sweep: Sweep, job: Job, attempt: int, changes: Mapping[str, An
         "env": {} if sweep.code is None else source_of(sweep.code),
         "attempt": attempt,
         "stores": [] if sweep.store is None else [f"{sweep.box_store}/mlflow.db"],
-        "timeout_s": None,
         "files": {"task.pkl": hashlib.sha256(payload.read_bytes()).hexdigest()},
         "versions": dict(job.versions),
         "changes": dict(changes),

@@ -39,7 +39,7 @@ class Outcome:
 
     num: int
     state: str
-    """DONE, FAILED, TIMEOUT or CANCELLED"""
+    """DONE, FAILED, TIMEOUT, LOST or STOPPED"""
     reason: str
     result: Mapping[str, Any] | None
     """what the job itself said, see results.py"""
@@ -89,19 +89,18 @@ class Sweep:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         code = None if project is None else asdict(take(project, folder / "code"))
-        name = folder.name
         known = {
             "schema": 1,
-            "name": name,
-            "id": f"{name}-{secrets.token_hex(4)}",
+            "name": folder.name,
+            "id": f"{folder.name}-{secrets.token_hex(4)}",
             "cwd": cwd,
             "store": store,
             "box_store": box_store,
+            "experiment": experiment,
             "code": code,
+            "settings": asdict(settings),
         }
-        write_json(
-            folder / "sweep.json", {**known, "experiment": experiment, "code": code, "settings": asdict(settings)}
-        )
+        write_json(folder / "sweep.json", known)
         return cls.open(folder)
 
     @classmethod

@@ -22,7 +22,7 @@ from hydra_plugins.hydra_ec2_launcher.wire.transport import (
 
 log = logging.getLogger(__name__)
 
-ENDED = ("DONE", "FAILED", "TIMEOUT", "LOST", "CANCELLED")
+ENDED = ("DONE", "FAILED", "TIMEOUT", "LOST")
 
 
 class TakenAwayError(Exception):
