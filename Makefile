@@ -21,6 +21,7 @@ $(BIN)/python:
 HASHED := pip install --quiet --no-deps --require-hashes -r
 
 $(RUNTIME): requirements.lock requirements-torch.lock pyproject.toml | $(BIN)/python
+	@echo "installing what the lock files hold into .venv: minutes and 2 GB the first time"
 	$(BIN)/$(HASHED) requirements.lock
 	$(BIN)/pip install --quiet -r requirements-torch.lock
 	$(BIN)/pip install --quiet --no-deps --no-build-isolation -e .

@@ -95,6 +95,39 @@ def test_plain_prices_and_volume_suffice(tmp_path: Path, name: str) -> None:
     assert len(bars) == ROWS and bars.trades is None and bars.taker_buy_volume is None and bars.quote_volume is None
 
 
+@pytest.mark.parametrize(
+    "spelling",
+    [
+        "t,o,h,l,c,v",
+        "unix,open,high,low,close,Volume BTC",
+        "Date,Open,High,Low,Close,Volume USDT,Volume BTC",
+        "Gmt time;Open;High;Low;Close;Vol.",
+        "Timestamp\tOpen\tHigh\tLow\tClose\tVolume",
+    ],
+)
+def test_headers_of_other_vendors(tmp_path: Path, spelling: str) -> None:
+    separator = next(one for one in ",;\t" if one in spelling)
+    names = spelling.split(separator)
+    columns = ["open_time", "open", "high", "low", "close", *["quote_volume"] * (len(names) > 6), "volume"]
+    frame = table()[columns].set_axis(names, axis=1)
+    frame.to_csv(tmp_path / "b.csv", index=False, sep=separator)
+    (bars,) = load(tmp_path / "b.csv")
+    assert np.array_equal(bars.volume, table().volume) and np.array_equal(bars.open, table().open)
+    assert bars.quote_volume is None if len(names) == 6 else np.array_equal(bars.quote_volume, table().quote_volume)
+
+
+def test_a_file_with_its_newest_row_first_is_read_from_the_end(tmp_path: Path) -> None:
+    (plain,), (turned,) = (load(written(one, tmp_path / "b.csv")) for one in (table(), table()[::-1]))
+    assert digest(plain) == digest(turned)
+
+
+def test_all_columns_that_a_file_lacks_are_named_at_once(tmp_path: Path) -> None:
+    frame = table()[["open_time", "close"]].set_axis(["when", "close"], axis=1)
+    with pytest.raises(UserError, match=r"no column open_time and none open and none high and none low") as error:
+        load(written(frame, tmp_path / "b.csv"))
+    assert "volume; its columns are: when, close" in str(error.value) and "rename" in error.value.remedy
+
+
 def test_times_may_be_the_index_of_a_table(tmp_path: Path) -> None:
     for index in (table().set_index("open_time"), table().set_index("open_time").rename_axis(None)):
         index.to_parquet(tmp_path / "b.parquet")

@@ -227,7 +227,7 @@ def test_what_differs_is_what_was_chosen() -> None:
         (
             [run("a"), run("b", markets=(BTC, "real ETHUSDT 5m"))],
             "1 on real BTCUSDT 5m, real ETHUSDT 5m",
-            "runs=[...]",
+            "study=NAME",
         ),
         ([run("a"), run("b", start="2024-06-01")], "b 2024-06-01 .. 2024-09-08", "overlap"),
     ],

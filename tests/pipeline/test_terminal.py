@@ -1,6 +1,7 @@
 """What a run says: ten lines to close with on the terminal, and every figure behind them in log.txt alone."""
 
 import logging
+import re
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,9 @@ def test_the_details_tell_of_each_of_several_symbols(caplog: pytest.LogCaptureFi
 
 
 def test_tables_go_to_the_log_and_ten_lines_to_the_terminal(finished: Run, stdout: list[str]) -> None:
-    log = [line.partition(": ")[2] for line in (finished.folder / "log.txt").read_text().splitlines()]
+    log = re.sub(
+        r"^\d{4}-\d\d-\d\d \S+ \w+ [\w.]+: ", "", (finished.folder / "log.txt").read_text(), flags=re.M
+    ).splitlines()
     for table in TABLES:
         assert sum(line.strip().startswith(table) for line in log) >= 1, table
         assert not any(line.strip().startswith(table) for line in stdout), table
@@ -129,7 +132,14 @@ def test_windows_are_numbered_alike_on_the_terminal_and_in_files(finished: Run, 
     assert {path.name for path in (finished.folder / "models").iterdir()} == {"0", "1"}
 
 
-@pytest.mark.parametrize(("model", "said"), [("linear", "linear, 2"), ("gru", "gru beside linear, 2")])
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        ("linear", "linear, 2 epochs"),
+        ("gru", "gru beside linear, 2 epochs"),
+        ("boosting", "boosting beside linear, 300 trees"),
+    ],
+)
 def test_the_baseline_is_named_beside_another_model(model: str, said: str, caplog: pytest.LogCaptureFixture) -> None:
     from botscalp.pipeline.panel import build_panel
 
@@ -140,5 +150,5 @@ def test_the_baseline_is_named_beside_another_model(model: str, said: str, caplo
     with caplog.at_level(logging.INFO, "botscalp"):
         terminal.announce(experiment, panel, windows, "cpu")
     lines = caplog.messages
-    assert len(lines) == 6 and lines[5] == f"  model     {said} epochs at most, on cpu"
+    assert len(lines) == 6 and lines[5] == f"  model     {said} at most, on cpu"
     assert "(SIMULATED bars: no evidence about any market)" in lines[1]

@@ -3,6 +3,7 @@
 import logging
 import re
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
 from os.path import expanduser
@@ -24,18 +25,20 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# The spellings of each column, in order of preference, in lower case and without what is neither letter nor digit.
+# The spellings of each column, in order of preference, in lower case and without what is neither letter nor digit;
+# {base} and {quote} are the two parts of a symbol, whichever they are: "Volume BTC" and "Volume USDT" of BTCUSDT.
 SPELLINGS = {
-    "open_time": ("opentime", "timestamp", "datetime", "date", "time"),
-    "open": ("open",),
-    "high": ("high",),
-    "low": ("low",),
-    "close": ("close",),
-    "volume": ("volume",),
-    "quote_volume": ("quotevolume", "quoteassetvolume", "quoteav"),
+    "open_time": ("opentime", "timestamp", "datetime", "date", "time", "gmttime", "unix", "t"),
+    "open": ("open", "o"),
+    "high": ("high", "h"),
+    "low": ("low", "l"),
+    "close": ("close", "c"),
+    "volume": ("volume", "vol", "v", "volume{base}"),
+    "quote_volume": ("quotevolume", "quoteassetvolume", "quoteav", "volume{quote}"),
     "trades": ("trades", "count", "numberoftrades", "numtrades"),
     "taker_buy_volume": ("takerbuyvolume", "takerbuybaseassetvolume", "takerbuybasevolume", "tbbaseav"),
 }
+PRICES = ("open", "high", "low", "close")
 OPTIONAL = {"quote_volume", "trades", "taker_buy_volume"}
 
 # Binance's kline files without a header hold these.
@@ -154,12 +157,15 @@ def _csv(path: Path) -> "pd.DataFrame":
     import pandas as pd
 
     first = pd.read_csv(path, header=None, nrows=1, dtype=str).iloc[0]
+    separator = next((one for one in ";\t" if len(first) == 1 and one in str(first[0])), ",")
+    if separator != ",":
+        first = pd.read_csv(path, header=None, nrows=1, dtype=str, sep=separator).iloc[0]
     if pd.to_numeric(first, errors="coerce").isna().all():
-        return pd.read_csv(path, low_memory=False)
+        return pd.read_csv(path, low_memory=False, sep=separator)
     if len(first) != len(BINANCE_COLUMNS):
         problem = f"has no header and {len(first)} columns, not Binance's {len(BINANCE_COLUMNS)}"
         raise UserError("data.path", path, problem, "add a header: open_time,open,high,low,close,volume")
-    return pd.read_csv(path, header=None, names=BINANCE_COLUMNS, low_memory=False)
+    return pd.read_csv(path, header=None, names=BINANCE_COLUMNS, low_memory=False, sep=separator)
 
 
 def _bars(table: "pd.DataFrame", symbol: str, path: Path) -> Bars:
@@ -170,23 +176,35 @@ def _bars(table: "pd.DataFrame", symbol: str, path: Path) -> Bars:
     if "symbol" in found and set(table[found["symbol"]].unique()) - {symbol}:
         held = sorted(map(str, table[found["symbol"]].unique()))
         raise UserError("data.symbols", symbol, f"{path} holds {', '.join(held)}", "one symbol a file, named as there")
-    columns = {}
-    for column, spellings in SPELLINGS.items():
-        spelling = next((spelling for spelling in spellings if spelling in found), None)
-        if spelling is not None:
-            columns[column] = table[found[spelling]]
-        elif column not in OPTIONAL:
-            names = ", ".join(map(str, table.columns))
-            remedy = f"name it {column}" + (", or one of " + ", ".join(spellings[1:]) if spellings[1:] else "")
-            raise UserError("data.path", path, f"has no column {column}; its columns are: {names}", remedy)
+    named = {column: next(filter(found.__contains__, _spellings(column, symbol)), None) for column in SPELLINGS}
+    columns = {column: table[found[name]] for column, name in named.items() if name is not None}
+    if missing := [column for column in SPELLINGS if column not in columns and column not in OPTIONAL]:
+        names = ", ".join(map(str, table.columns))
+        problem = f"has no column {' and none '.join(missing)}; its columns are: {names}"
+        raise UserError("data.path", path, problem, f"rename them: open_time (UTC), {', '.join(PRICES)}, volume")
     open_time_ns = times_ns(columns.pop("open_time"), path)
+    values = {name: numbers(column, path) for name, column in columns.items()}
+    if len(open_time_ns) > 1 and (np.diff(open_time_ns) < 0).all():
+        logger.info("%s has its newest row first: it is read from the end", path)
+        open_time_ns = np.ascontiguousarray(open_time_ns[::-1])
+        values = {name: np.ascontiguousarray(column[::-1]) for name, column in values.items()}
     bars = Bars(
         symbol=symbol,
         interval_ns=inferred_interval_ns(open_time_ns, key="data.path", value=path),
         open_time_ns=open_time_ns,
-        **{name: numbers(column, path) for name, column in columns.items()},
+        **values,
     )
     return checked(bars, key="data.path", value=path)
+
+
+def _spellings(column: str, symbol: str) -> Iterator[str]:
+    """Of the column, in a file of that symbol."""
+    lower = symbol.lower()
+    for spelling in SPELLINGS[column]:
+        if "{" in spelling:
+            yield from (spelling.format(base=lower[:n], quote=lower[n:]) for n in range(2, len(lower) - 1))
+        else:
+            yield spelling
 
 
 def times_ns(column: "pd.Series", path: Path) -> Int64:
@@ -202,7 +220,8 @@ def times_ns(column: "pd.Series", path: Path) -> Int64:
         if times.isna().any():
             row = int(times.isna().to_numpy().argmax())
             problem = f"row {row}, counted from 0: {column.name} '{column.iloc[row]}' is no time"
-            raise UserError("data.path", path, problem, "ISO 8601 (2024-01-31 12:05:00), or integers since 1970 UTC")
+            remedy = "ISO 8601 (2024-01-31 12:05:00), or integers since 1970 UTC; pandas.to_datetime(..., format=...) makes it"
+            raise UserError("data.path", path, problem, remedy)
         return np.asarray(times.dt.as_unit("ns").astype("int64"), dtype=np.int64)
     stamps = pd.to_numeric(column, errors="coerce").to_numpy(na_value=np.nan)
     # From 1970-04 to 2255 the four units do not overlap; below lies nothing that is a time of a bar.

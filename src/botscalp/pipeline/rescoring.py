@@ -27,6 +27,7 @@ from botscalp.pipeline.tracking import NewRun, TrackedResult, Tracking
 from botscalp.pipeline.trading import Account, chosen_brackets
 from botscalp.report.drawing import write_png
 from botscalp.report.figures import heat_map
+from botscalp.report.numbers import figure
 from botscalp.times import interval_name
 from botscalp.types import Bars, Int64
 from botscalp.whole_files import whole, write_whole
@@ -34,18 +35,21 @@ from botscalp.windows import Range
 
 logger = logging.getLogger(__name__)
 
-HEADLINE = (
-    "mean_net_bps",
-    "trades",
-    "win_rate",
-    "break_even",
-    "sharpe",
-    "max_drawdown",
-    "net_pnl",
-    "gross_pnl",
-    "fees",
-    "roi",
-)
+HEADLINE = {
+    "mean_net_bps": "+.2f",
+    "trades": ",",
+    "win_rate": ".4f",
+    "break_even": ".4f",
+    "gross_pnl": "+,.2f",
+    "slippage": ",.2f",
+    "fees": ",.2f",
+    "funding": ",.2f",
+    "net_pnl": "+,.2f",
+    "roi": "+.2%",
+    "sharpe": "+.2f",
+    "max_drawdown": ".2%",
+}
+"""what is told of a setting, in which form; net_pnl is gross_pnl less the three below it"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,10 +206,9 @@ def _single(job: Rescoring, loaded: Loaded, folder: Path) -> Scored:
     write_whole(folder / "backtest.json", json.dumps(found, indent=1) + "\n")
     for window, bracket in enumerate(brackets or ()):
         print(f"window {window}: {', '.join(f'{name} {value:g}' for name, value in asdict(bracket).items())}")
-    for name in HEADLINE:
-        figure = "undefined" if summary[name] is None else f"{summary[name]:.6g}"
-        interval = name in estimates and estimates[name].interval
-        print(f"{name:>14}  {figure}" + (f" [{interval[0]:.6g}, {interval[1]:.6g}]" if interval else ""))
+    for name, form in HEADLINE.items():
+        ends = estimates[name].interval if name in estimates else None
+        print(f"{name:>14}  {figure(summary[name], ends, form)}")
     if summary["sharpe"] is None:
         print(f"{'':>14}  no Sharpe ratio: {summary['sharpe_undefined']}")
     return {f"backtest/{name}": summary[name] for name in HEADLINE}, [summary["sharpe"]]

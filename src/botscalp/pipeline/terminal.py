@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from botscalp.models import Model
+from botscalp.models.boosting import Boosting
 from botscalp.pipeline import details
 from botscalp.pipeline.evidence.forecasts import Metrics
 from botscalp.pipeline.experiment import Experiment
@@ -37,16 +39,25 @@ def announce(experiment: Experiment, panel: Panel, windows: Sequence[Window], de
         f"  features  {len(features.columns)} columns x {features.lags} lags, none looks ahead (checked on prefixes)",
         f"  label     {experiment.names['label']} over {label.span_bars} bars, which is also the purge",
         f"  windows   {len(windows)} {experiment.names['wfo']}, tests {_days(tests)}",
-        f"  model     {model}, {experiment.trainer.epochs} epochs at most, on {device}",
+        f"  model     {model}, {_most(experiment)} {_rounds(experiment.model)} at most, on {device}",
     )
 
 
-def window_finished(window: Window, fit: FittedWindow, metrics: Metrics, *, of: int) -> None:
+def _rounds(model: Model) -> str:
+    """What a fit of the model goes through one after another."""
+    return "trees" if isinstance(model, Boosting) else "epochs"
+
+
+def _most(experiment: Experiment) -> int:
+    return experiment.model.trees if isinstance(experiment.model, Boosting) else experiment.trainer.epochs
+
+
+def window_finished(window: Window, fit: FittedWindow, metrics: Metrics, *, model: Model, of: int) -> None:
     """One line."""
     _say(
         f"{place(window, of=of)}  test {_days(window.test)}  n {metrics['n']:,}  "
         f"AUC {number(metrics['auc'], '.4f')}  Brier skill {number(metrics['brier_skill'], '+.5f')}  "
-        f"{len(fit.history)} epochs  {fit.fit_s:.1f} s  {fit.samples / fit.fit_s:,.0f} samples/s"
+        f"{len(fit.history)} {_rounds(model)}  {fit.fit_s:.1f} s  {fit.samples / fit.fit_s:,.0f} samples/s"
     )
     if len(fit.test.p) and np.ptp(fit.test.p) == 0.0 < np.ptp(fit.test.p_raw):
         _say("          its calibration found no slope: the probability is the base rate throughout")

@@ -60,7 +60,7 @@ def run_walk_forward(experiment: Experiment, folder: Path) -> dict[str, Any]:
                     fits[model].append(fit)
                 window, fit = windows[len(fits[name]) - 1], fitted[name]
                 metrics = window_metrics(panel, fit)
-                terminal.window_finished(window, fit, metrics, of=len(windows))
+                terminal.window_finished(window, fit, metrics, model=experiment.model, of=len(windows))
                 run.log_window(TrackedWindow.of(window, fit, metrics, title=experiment.title))
 
         others = {model: ModelPredictions.of(panel, done) for model, done in fits.items()}

@@ -216,9 +216,9 @@ def _rejected(summary: Summary) -> str:
     names = {rule["name"] for rule in failed}
     gross, paid = summary["backtest"]["mean_gross_bps"], paid_bps(summary)
     if gross is None or paid is None or not names & _OF_COSTS:
-        market = "" if real(summary) else ", on bars of a real market"
+        market = ", on bars of a real market" if _market_rule(summary) else ""
         return f"Another model, other features or another way to trade that passes where this one fails{market}."
-    market_rule = [rule for rule in summary["verdict"]["rules"] if rule["name"] == "real_data" and not real(summary)]
+    market_rule = _market_rule(summary)
     others = _named([rule for rule in failed if rule["name"] not in _OF_COSTS] + market_rule)
     rest = f" It would also take {others}." if others else ""
     if gross <= 0:
@@ -237,6 +237,12 @@ def _rejected(summary: Summary) -> str:
         f"Costs would have to fall from {paid:.2f} to below {gross / 2:.2f} bps a trade{doubt}, or what a trade earns before "
         f"them grow from {gross:.2f} to above {2 * paid:.2f}: it has to earn at twice the costs.{rest}"
     )
+
+
+def _market_rule(summary: Summary) -> list[Rule]:
+    """The rule that asks for bars of a real market, where they are made up and it was not set aside by hand."""
+    rules = [rule for rule in summary["verdict"]["rules"] if rule["name"] == "real_data"]
+    return [rule for rule in rules if rule["result"] != "overridden" and not real(summary)]
 
 
 def _inconclusive(summary: Summary) -> str:

@@ -85,7 +85,7 @@ class Rolling:
                 f"with wfo.validation={self.validation} and wfo.test={self.test} the first window needs {needed} "
                 f"({(needed.end_ns - needed.start_ns) / DAY_NS:.0f} days), "
                 f"the data has {Range(start_ns, end_ns)} ({(end_ns - start_ns) / DAY_NS:.0f} days)",
-                "load more data, or take shorter lengths",
+                "load more data, or take shorter lengths, such as wfo.train=3mo",
             )
         return test_days
 

@@ -116,10 +116,11 @@ def _check(runs: Sequence[StoredRun], key: str, value: object) -> None:
     if len(groups) > 1:
         markets = "; ".join(f"{len(found)} on {', '.join(sorted(names))}" for names, found in groups.items())
         largest = max(groups.values(), key=len)
-        such = f"[{','.join(largest)}]" if len(largest) > 1 else "[...]"
-        raise UserError(
-            key, value, f"runs on other bars cannot be compared: {markets}", f"name runs on the same bars: runs={such}"
+        such = f"name runs on the same bars: runs=[{','.join(largest)}]"
+        remedy = (
+            such if len(largest) > 1 else "train those that are to be compared on the same bars, under one study=NAME"
         )
+        raise UserError(key, value, f"runs on other bars cannot be compared: {markets}", remedy)
 
 
 def _common_days(runs: Sequence[StoredRun]) -> pd.DatetimeIndex:
