@@ -52,7 +52,7 @@ ui: $(RUNTIME) ## open MLflow on the runs under mlruns/
 	@$(BIN)/python -m botscalp.ui
 
 test: $(DEV) ## the tests that every change has to pass
-	$(BIN)/python -m pytest -n auto -m "not slow"
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not slow"
 
 browser: $(DEV) ## the pages in a real Chromium; pictures of them are left in screenshots/
 	$(BIN)/python -m pytest -n auto --dist loadfile -rs tests/browser

@@ -18,7 +18,7 @@ from reference_records import ACCOUNT_BUGS
 from botscalp.backtest import Bracket, PredictedBars
 
 
-@pytest.mark.parametrize("accounts", [1_000, pytest.param(4_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("accounts", [400, pytest.param(4_000, marks=pytest.mark.slow)])
 def test_agrees_with_the_reference_on_random_accounts(accounts: int) -> None:
     rng = np.random.default_rng(20240102)
     reasons: Counter[str] = Counter()

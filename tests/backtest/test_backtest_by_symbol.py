@@ -46,10 +46,11 @@ def two_symbols() -> list[PredictedBars]:
     return [predicted_bars(rows, [UP, NONE, NONE], 2.0, symbol=symbol) for symbol in ("BTCUSDT", "ETHUSDT")]
 
 
-def test_agrees_with_the_reference_on_1_000_random_accounts() -> None:
+@pytest.mark.parametrize("accounts", [300, pytest.param(1_000, marks=pytest.mark.slow)])
+def test_agrees_with_the_reference_on_random_accounts(accounts: int) -> None:
     rng = np.random.default_rng(20240103)
     different = 0
-    for case in range(1_000):
+    for case in range(accounts):
         rules, market = by_symbol(rng, random_rules(rng)), random_account(rng)
         by_window = random_brackets(rng, rules)
         reference = reference_of(rules, market, by_window)
@@ -57,7 +58,7 @@ def test_agrees_with_the_reference_on_1_000_random_accounts() -> None:
         assert found is None, f"case {case}: {found}\n{rules}\n{by_window}\n{market}"
         alike = reference_of(only_for(rules, SYMBOLS[0]), market, by_window)
         different += difference(rules.run(market, by_window), alike) is not None
-    assert different > 250, "the values of the symbols hardly matter: the first symbol's would do"
+    assert different > accounts / 4, "the values of the symbols hardly matter: the first symbol's would do"
 
 
 def test_the_same_value_for_each_symbol_is_the_one_value_bit_for_bit() -> None:

@@ -10,7 +10,7 @@ from backtest_cases import backtest, predicted_bars, random_market, random_setti
 from reference_records import BUGS
 
 
-@pytest.mark.parametrize("markets", [2_000, pytest.param(10_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("markets", [1_000, pytest.param(10_000, marks=pytest.mark.slow)])
 def test_agrees_with_the_reference_on_random_markets(markets: int) -> None:
     rng = np.random.default_rng(20240101)
     seen = {"stop": 0, "target": 0, "timeout": 0, "end": 0}

@@ -44,11 +44,8 @@ def test_each_is_one_short_file(path: Path) -> None:
     assert sum(bool(line.strip()) for line in path.read_text().splitlines()) < 30
 
 
-def test_all_of_them_make_a_run_together(database: Path, tmp_path: Path) -> None:
-    """And a window is fitted again once the package has changed, not before."""
-    extend = tmp_path / "extend"
-    shutil.copytree(EXTEND, extend, ignore=shutil.ignore_patterns("__pycache__"))
-    done = trained(database, extend)
+def test_all_of_them_make_a_run_together(database: Path) -> None:
+    done = trained(database, EXTEND)
     assert done.returncode == 0, done.stderr
     run = Run(database / done.stdout.splitlines()[-1])
     assert run.summary["data"]["source"] == "database"
@@ -66,6 +63,12 @@ def test_all_of_them_make_a_run_together(database: Path, tmp_path: Path) -> None
     assert model["features"]["wick"] == [1, 12]
     assert (model["calibrator"]["map"], len(model["calibrator"]["x"])) == ("isotonic", 10)
 
+
+@pytest.mark.slow
+def test_a_window_is_fitted_again_once_the_package_has_changed_and_not_before(database: Path, tmp_path: Path) -> None:
+    extend = tmp_path / "extend"
+    shutil.copytree(EXTEND, extend, ignore=shutil.ignore_patterns("__pycache__"))
+    assert trained(database, extend).returncode == 0
     fitted = set(os.listdir(database / "mlruns/windows"))
     assert trained(database, extend, "resume=true").returncode == 0
     assert set(os.listdir(database / "mlruns/windows")) == fitted

@@ -12,7 +12,7 @@ from tests.drills.kills import Moment
 from tests.drills.resume import rescores, sweep
 from tests.runs import Run, walk
 
-WINDOWS = 3
+WINDOWS = 2
 WORDS = words_of(WINDOWS, "report=false")
 
 
