@@ -1,11 +1,15 @@
-"""Which commands there are."""
+"""Which commands there are, and what each of them says of its own keys."""
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
+from runs import command
 
 from botscalp.config import CONF
+from tests.docs.yaml_comments import comments
 
 
 def listed(*words: str) -> "subprocess.CompletedProcess[str]":
@@ -36,3 +40,17 @@ def test_another_word_is_answered_with_the_nearest_command(words: tuple[str, ...
     done = listed(*words)
     assert done.returncode == 2 and done.stdout == ""
     assert [fragment for fragment in fragments if fragment not in done.stderr] == []
+
+
+@pytest.mark.parametrize("name", ["predict", "backtest"])
+def test_help_has_the_command_s_own_keys(name: str, tmp_path: Path) -> None:
+    path = CONF / f"{name}.yaml"
+    said = command(name, "--help", cwd=tmp_path).stdout
+    for key, value in yaml.safe_load(path.read_text()).items():
+        if isinstance(value, dict) and key != "hydra":
+            assert [inner for inner in value if inner not in said] == []
+        elif key not in ("defaults", "hydra"):
+            shown = yaml.safe_dump(value).removesuffix("...\n").strip() if value != "???" else "..."
+            (line,) = (line for line in said.splitlines() if line.startswith(f"  {key}={shown} "))
+            assert line.endswith(f"  {comments(path)[key]}")
+    assert "\nmodel:" not in said, "groups of training"
