@@ -12,6 +12,7 @@ from typing import Any
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from omegaconf import DictConfig, OmegaConf
 
+from botscalp.config import GROUPS
 from botscalp.errors import UserError
 from botscalp.options import trust, trusts
 from botscalp.secrets import refuse_variables
@@ -113,6 +114,7 @@ def check(cfg: DictConfig, argv: Sequence[str]) -> None:
         UserError: naming the key and what it asks for, or the variable of the environment that it reads.
     """
     refuse_variables(cfg)
+    _check_choices(cfg, argv)
     typed = {word.lstrip("+").partition("=")[0] for word in argv}
     for place, value in _leaves(OmegaConf.to_container(cfg, resolve=False)):
         key = ".".join(place)
@@ -126,6 +128,17 @@ def check(cfg: DictConfig, argv: Sequence[str]) -> None:
     name = OmegaConf.select(cfg, "hydra.job.name", default="")
     if "/" in str(name):
         raise UserError("hydra.job.name", name, "names a file of the run folder", "use a name without /")
+
+
+def _check_choices(cfg: DictConfig, argv: Sequence[str]) -> None:
+    """Hydra merges the keys of a list of options, and notes none of them as the choice."""
+    choices = OmegaConf.select(cfg, "hydra.runtime.choices")
+    deleted = {word.partition("=")[0].lstrip("~") for word in argv if word.startswith("~")}
+    for group in GROUPS:
+        if group in cfg and choices and group not in {*choices, *deleted}:
+            typed = next((word.partition("=")[2] for word in argv if word.startswith(f"{group}=")), "[...]")
+            remedy = f"name one; for a sweep over them: -m {group}={typed.strip('[]').replace('...', 'A,B')}"
+            raise UserError(group, typed, "a run takes one option of a group", remedy)
 
 
 def _leaves(tree: Any, place: tuple[str, ...] = ()) -> Iterator[Leaf]:

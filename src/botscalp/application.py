@@ -22,10 +22,12 @@ from yaml import YAMLError
 from botscalp.allowed import check_all_that_hydra_composes, check_folders, take_trust
 from botscalp.composition import composition_message, set_in
 from botscalp.config import CONF
-from botscalp.errors import CausalityError, Interrupted, UnwantedVerdictError, UserError
+from botscalp.errors import CausalityError, Interrupted, NotAllowedError, UnwantedVerdictError, UserError
+from botscalp.known_keys import default_of
 from botscalp.options import trust
 from botscalp.secrets import masked
 from botscalp.shortages import shortage
+from botscalp.typed import check_flags
 
 Task = Callable[[DictConfig], Any]
 
@@ -45,6 +47,7 @@ def run_application(task: Task, *, config_name: str, verb: str | None = None) ->
     try:
         packages = take_trust(sys.argv)
         check_folders(sys.argv, config_name)
+        check_flags(sys.argv, config_name)
         check_all_that_hydra_composes(sys.argv)
         alone = _alone(task, config_name, typed, packages)
         hydra.main(config_path=str(CONF), config_name=config_name, version_base="1.3")(alone)()
@@ -97,7 +100,7 @@ def _explained(error: BaseException, config_name: str, typed: Sequence[str]) -> 
         case SystemExit():
             return error.code
         case UserError():
-            code, message = 2, _with_file(error)
+            code, message = 2, _told(error, config_name)
         case _ if found := shortage(error):
             code, message = 2, str(found)
         case HydraException() | OmegaConfBaseException() | YAMLError():
@@ -124,11 +127,13 @@ def _explained(error: BaseException, config_name: str, typed: Sequence[str]) -> 
     return code
 
 
-def _with_file(error: UserError) -> str:
-    """The message, and the file that said what it is about, where the user chose one."""
+def _told(error: UserError, config_name: str) -> str:
+    """The message, with the file that said what it is about, where the user chose one, and the default of what is refused."""
     path = set_in(error.key)
     problem = error.problem if path is None else f"{error.problem} (set in {path})"
-    return str(UserError(error.key, error.value, problem, error.remedy))
+    default = default_of(error.key, config_name) if isinstance(error, NotAllowedError) else None
+    remedy = error.remedy if default is None else f"{error.remedy}; the default is {default}"
+    return str(UserError(error.key, error.value, problem, remedy))
 
 
 def _while_composing(error: BaseException) -> bool:

@@ -5,18 +5,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import hydra
 import yaml
-from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import OverrideParseException
-from omegaconf import DictConfig, OmegaConf
 
 from botscalp.allowed import config_folder
 from botscalp.config import CONF
 from botscalp.errors import UserError
+from botscalp.known_keys import instead_of
 from botscalp.options import nearest
+from botscalp.typed import ambiguous, as_file, unreadable
 
-_QUOTING = """quote a value that holds braces, commas or = twice: 'data.path="bars/{symbol}.parquet"'"""
 _REMEDIES = (  # what OmegaConf or Hydra says, and what helps
     ("Interpolation key", "${...} has to name a key of the config"),
     ("Recursive interpolation", "give one of the keys that name each other a value"),
@@ -51,7 +49,9 @@ def composition_message(error: BaseException, config_name: str) -> str:
     if "Invalid loaded object type" in text:
         return _as_message(_chosen(), "holds no keys", "write key: value, one a line")
     if option := re.search(r"Could not (?:find|load) '(?:(.+)/)?([^']+)'", text):
-        group, word = option[1] or config_name, option[2]
+        group, word = _choice(f"{option[1] or config_name}/{option[2]}")
+        if (bars := as_file(group, word)) is not None:
+            return str(bars)
         there = re.findall(r"^\t([^\s,=]+)$", text, re.MULTILINE) or [
             path.stem for path in CONF.glob(f"{group}/*.yaml")
         ]
@@ -60,12 +60,13 @@ def composition_message(error: BaseException, config_name: str) -> str:
         return str(UserError(group, word, problem, nearest(word, there)))
     if key := re.search(r"Could not (?:override|append to config|delete from config)[^']*'([^']+)'", text):
         typed = next((word.partition("=")[2] for word in sys.argv[1:] if word.startswith(f"{key[1]}=")), "")
-        return str(UserError(_of_group(key[1]), typed, "no such key", _nearest_key(_of_group(key[1]), config_name)))
-    if "Ambiguous value" in text:
-        return f"{first}\n  remedy: several values make a sweep: python -m botscalp.{config_name} -m ..."
+        name = _of_group(key[1])
+        return str(UserError(name, typed, "no such key", instead_of(name, typed, config_name)))
+    if several := re.match(r"Ambiguous value for argument '(.+)'$", first):
+        return str(ambiguous(several[1], config_name))
     remedy = f"see python -m botscalp.{config_name} --help"
     if isinstance(error, OverrideParseException):
-        return str(UserError(*error.override.partition("=")[::2], "cannot be read", f"{_QUOTING}; {remedy}"))
+        return str(unreadable(error, config_name))
     if placed := re.match(r"In '(.+)': \w+ raised while composing config:\n(.+)", text):
         file, said = placed[1], placed[2]
         if group_key := re.search(r"Key '(.+)' (?:is )?not in", said):
@@ -113,6 +114,16 @@ def _of_group(key: str) -> str:
     return key.partition("@")[2] or key
 
 
+def _choice(option: str) -> tuple[str, str]:
+    """Group and name of what Hydra calls data/file; a name that was typed may hold / too."""
+    for word in sys.argv[1:]:
+        group, _, name = word.partition("=")
+        if option == f"{group}/{name}":
+            return group, name
+    group, _, name = option.rpartition("/")
+    return group, name
+
+
 def _chosen() -> str:
     return ", ".join(map(str, _chosen_files())) or "the config"
 
@@ -153,18 +164,3 @@ def _unreadable() -> str:
 
 def _is_global(path: Path) -> bool:
     return "@package _global_" in path.read_text().partition("\n")[0]
-
-
-def _nearest_key(key: str, config_name: str) -> str:
-    """The keys at the same level of what the command line's valid choices compose, nearest first."""
-    choices = [word for word in sys.argv[1:] if (CONF / f"{word.replace('=', '/', 1)}.yaml").is_file()]
-    GlobalHydra.instance().clear()
-    with hydra.initialize_config_dir(str(CONF), version_base="1.3"):
-        cfg = hydra.compose(config_name, overrides=choices)
-    if (CONF / key).is_dir():
-        return f"it is a group: choose one of {', '.join(sorted(path.stem for path in (CONF / key).glob('*.yaml')))}"
-    parent, _, name = key.rpartition(".")
-    node = OmegaConf.select(cfg, parent) if parent else cfg
-    if not isinstance(node, DictConfig):
-        return nearest(parent.partition(".")[0], map(str, cfg))
-    return nearest(name, [str(word) for word in node if not str(word).startswith("_")])

@@ -21,9 +21,10 @@ _HEADED = ("debug", "experiment", "search")
 
 def plain(cfg: DictConfig) -> dict[str, Any]:
     """The config as dicts and lists, interpolations resolved; UserError for a key that has no value."""
-    missing = sorted(OmegaConf.missing_keys(cfg))
+    missing = sorted(OmegaConf.missing_keys(cfg), key=lambda key: (key.count("."), key))
     if missing:
-        raise UserError(missing[0], "???", "this key has no default", f"set it: {missing[0]}=...")
+        remedy = f"set it: {' '.join(f'{key}=...' for key in missing)}"
+        raise UserError(missing[0], "???", "this key has no default", remedy)
     return {str(key): value for key, value in dict(OmegaConf.to_container(cfg, resolve=True)).items()}  # type: ignore[arg-type]
 
 

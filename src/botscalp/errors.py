@@ -22,6 +22,10 @@ class UserError(ValueError):
         return type(self), (self.key, self.value, self.problem, self.remedy)
 
 
+class NotAllowedError(UserError):
+    """A value that its field does not take, whatever the other values are."""
+
+
 class CausalityError(RuntimeError):
     """A feature at bar t changed when bars after t did; the process exits with code 3."""
 

@@ -122,7 +122,7 @@ def request_of(cfg: DictConfig, **instead: str) -> Request:
     values["store"] = expanduser(str(values["store"]))
     for key in ("start", "end"):  # start=2024 is a year too
         values[key] = None if values[key] is None else str(values[key])
-    request: Request = checked(Request, values, file="conf/ingest.yaml")
+    request: Request = checked(Request, values)
     return request
 
 

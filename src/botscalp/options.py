@@ -8,9 +8,9 @@ import difflib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, is_dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, get_type_hints
 
-from botscalp.errors import UserError
+from botscalp.errors import NotAllowedError, UserError
 
 _TRUSTED: set[str] = set()
 """packages beside this one whose classes are built in this process"""
@@ -64,11 +64,11 @@ def build(values: Any, key: str) -> Any:
     return checked(kind, {name: value for name, value in values.items() if name != "_target_"}, key)
 
 
-def checked(kind: type, values: Mapping[str, Any], key: str = "", *, file: str = "conf/train.yaml") -> Any:
+def checked(kind: type, values: Mapping[str, Any], key: str = "") -> Any:
     """An instance of the dataclass `kind`, its values checked and converted; errors as in `build`.
 
     Args:
-        key: the group that holds the values; without one they stand in `file`.
+        key: the group that holds the values, if one does.
     """
     from pydantic import TypeAdapter, ValidationError
 
@@ -91,15 +91,32 @@ def checked(kind: type, values: Mapping[str, Any], key: str = "", *, file: str =
         for part in first["loc"][1:]:
             if isinstance(value, Mapping) and (part in value or first["type"] == "missing"):
                 name, value = f"{name}.{part}", value.get(part, "nothing")
-        remedy = f"see conf/{key}/ for a valid value" if key else f"see {file} for a valid value"
         if first["type"] in ("tuple_type", "list_type"):
-            remedy = f"write a list: {prefix}{name}=[{value}]"
-        raise UserError(f"{prefix}{name}", value, first["msg"], remedy) from None
+            raise UserError(f"{prefix}{name}", value, first["msg"], f"write a list: {prefix}{name}=[{value}]") from None
+        words = _allowed_in(kind, name.split("."))
+        raise NotAllowedError(
+            f"{prefix}{name}", value, first["msg"], f"allowed: {words}" if words else "see docs/config.md"
+        ) from None
+
+
+def _allowed_in(kind: type, place: Iterable[str]) -> str:
+    """What the field allows, or the innermost one of fields within it."""
+    from botscalp.annotations import allowed
+
+    hint: Any = kind
+    for name in place:
+        if is_dataclass(hint) and isinstance(hint, type):
+            hint = get_type_hints(hint, include_extras=True).get(name, Any)
+    return allowed(hint)
 
 
 def nearest(word: str, choices: Iterable[str]) -> str:
-    """The end of a message: the most similar choice if there is one, and all of them."""
+    """The end of a message: the choice that was likely meant, if there is one, and all of them."""
     choices = sorted(choices)
-    close = difflib.get_close_matches(word, choices, n=1, cutoff=0.5)
-    hint = f"did you mean {close[0]}? " if close else ""
-    return f"{hint}valid: {', '.join(choices)}"
+    meant = meant_by(word, choices)
+    return f"{f'did you mean {meant}? ' if meant else ''}valid: {', '.join(choices)}"
+
+
+def meant_by(word: str, choices: Iterable[str]) -> str | None:
+    """The choice that differs from the word by a slip or two."""
+    return next(iter(difflib.get_close_matches(word, sorted(choices), n=1, cutoff=0.65)), None)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from botscalp.application import run_application
 from botscalp.errors import UserError
@@ -26,14 +26,14 @@ def predict(cfg: DictConfig) -> None:
     from botscalp.config import plain
     from botscalp.options import build, checked
 
-    values = plain(cfg)
-    source = build(values.pop("data"), "data")
-    request: Request = checked(Request, values)
+    # What is wrong with the run is told first; where it is missing, so is told what else is.
+    named = [str(key) for key in cfg if key != "data" or OmegaConf.is_missing(cfg, "run")]
+    request: Request = checked(Request, plain(OmegaConf.masked_copy(cfg, named)))
 
     from botscalp.pipeline.run_folder import folder_of, write_scores
 
     folder = _model_folder(folder_of(request.run, request.store) / "models", request.window)
-    bars = source.load()
+    bars = build(plain(cfg)["data"], "data").load()
 
     import numpy as np
     import pandas as pd

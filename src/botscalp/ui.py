@@ -1,4 +1,4 @@
-"""`make ui`: MLflow's pages on the runs of a store, and a link to each study that shows its runs as a table to compare.
+"""`python -m botscalp.ui`, or `make ui`: MLflow's pages on the runs of a store, and a link to each study that shows its runs as a table to compare.
 
 python -m botscalp.ui                      the runs under mlruns/
 python -m botscalp.ui store=elsewhere      those of another store

@@ -42,6 +42,7 @@ MALFORMED: dict[str, tuple[str | bytes, tuple[str, ...]]] = {
     "no_option": (f"{G}defaults:\n  - override /model: gru2\n", ("model=gru2", "did you mean gru?")),
     "no_group": (f"{G}defaults:\n  - override /modle: gru\n", ("modle=", "did you mean model?")),
     "no_override": (f"{G}defaults:\n  - /model: lstm\n", ("no_override.yaml", "override model: lstm")),
+    "two_options": (f"{G}defaults:\n  - override /model: [gru, linear]\n", ("model=[...]", "one option", "-m model=")),
     "no_slash": (f"{G}defaults:\n  - override model: lstm\n", ("model=", "it is a group")),
     "no_dash": (f"{G}defaults:\n  model: lstm\n", ("no_dash.yaml", "override /GROUP: NAME")),
     "no_file": (f"{G}defaults:\n  - nowhere\n", ("experiment=nowhere", "no such option")),

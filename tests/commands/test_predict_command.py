@@ -34,6 +34,8 @@ def outcomes(
         "no models": [f"run={folder.parent}", *OWN],
         "another interval": [run, "data=simulated", "data.interval=15m"],
         "no data": [run],
+        "nothing": [],
+        "no such run, no data": ["run=latest"],
         "no run": [*OWN],
         "no such key": [run, *OWN, "windw=0"],
     }
@@ -95,6 +97,8 @@ def test_a_symbol_that_the_model_has_not_seen_is_scored_with_a_note(outcomes: di
         ("another interval", ("data.path=", "15m bars", "5m bars")),
         ("no data", ("data.path=???", "set it: data.path=...")),
         ("no run", ("run=???", "set it: run=...")),
+        ("nothing", ("run=???", "set it: run=... data.path=...")),
+        ("no such run, no data", ("run=latest", "neither a folder nor a run")),
         ("no such key", ("windw=0", "did you mean window?")),
     ],
 )

@@ -18,10 +18,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
 from botscalp import compare, ingest, predict, rescore
+from botscalp.annotations import allowed
 from botscalp.config import CONF, GROUPS
 from botscalp.pipeline.experiment import Job
 from botscalp.sentinels.audit import AuditSettings
-from tests.docs.allowed import allowed
 from tests.docs.yaml_comments import comments, first_comment
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "config.md"

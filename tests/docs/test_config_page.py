@@ -7,8 +7,8 @@ import pytest
 from annotated_types import Ge, Lt
 from hydra import compose, initialize_config_dir
 
+from botscalp.annotations import allowed
 from botscalp.config import CONF, GROUPS
-from tests.docs.allowed import allowed
 from tests.docs.config_page import COMMANDS, OVERLAYS, PAGE, keys, page
 from tests.docs.yaml_comments import comments, first_comment
 

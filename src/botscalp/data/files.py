@@ -251,14 +251,21 @@ def numbers(column: "pd.Series", path: Path) -> Float64:
     return np.ascontiguousarray(values.to_numpy(dtype=np.float64, na_value=np.nan))
 
 
+def _stem(name: str) -> str:
+    """A name without its suffix, in which all files of bars are alike."""
+    return next((name[: -len(suffix)] for suffix in SUFFIXES if name.lower().endswith(suffix)), name)
+
+
 def _what_exists_near(path: Path) -> str:
     """A remedy for a path that is no file: the closest names in the deepest folder of it that exists."""
     path = path.absolute()
     folder = next(parent for parent in (path, *path.parents) if parent.is_dir())
-    names = sorted(entry.name for entry in folder.iterdir())
+    files = sorted(entry.name for entry in folder.iterdir() if entry.name.lower().endswith(SUFFIXES))
     if folder == path:
-        names = [name for name in names if name.lower().endswith(SUFFIXES)]
-        return f"name a file of it: {', '.join(names[:3])}" if names else "name a file"
-    wanted = path.relative_to(folder).parts[0]
-    close = get_close_matches(wanted, names, n=3, cutoff=0.4)
+        return f"name a file of it: {', '.join(files[:3])}" if files else "name a file"
+    wanted, *below = path.relative_to(folder).parts
+    folders = sorted(entry.name for entry in folder.iterdir() if entry.is_dir())
+    names = folders if below else folders + files
+    stems = get_close_matches(_stem(wanted), {_stem(name) for name in names}, n=3)
+    close = [name for stem in stems for name in names if _stem(name) == stem][:3]
     return f"in {folder} there is {', '.join(close)}" if close else f"{folder} holds nothing named like {wanted}"

@@ -1,19 +1,22 @@
-"""What an annotation allows, in words: from the JSON schema that pydantic makes of it."""
+"""What the annotation of a field allows, in words, for messages and pages: from the JSON schema that pydantic makes of it."""
 
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import PydanticUserError, TypeAdapter
 
 KINDS = {"integer": "whole number", "number": "number", "string": "text", "boolean": "true or false", "null": "null"}
 BOUNDS = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
 
 
 def allowed(annotation: Any) -> str:
-    """For instance "whole number ≥ 1, or null"."""
+    """For instance "whole number ≥ 1, or null"; nothing of what no schema says, such as a class of your own."""
     if annotation is Any:
         return ""
-    schema = TypeAdapter(annotation).json_schema()
+    try:
+        schema = TypeAdapter(annotation).json_schema()
+    except PydanticUserError:
+        return ""
     return _words(schema, schema.get("$defs", {}))
 
 
