@@ -79,3 +79,18 @@ def test_a_process_is_known_by_when_it_began_whatever_the_clock_says(monkeypatch
     monkeypatch.setattr(time, "time", lambda: 0.0)
     assert start_of(os.getpid()) == before and start_of(1) != before
     assert age <= age_s() < age + 60
+
+
+def test_a_process_without_memory_for_blas_is_told_so_and_does_not_hang() -> None:
+    """OpenBLAS by itself asks for its buffer again and again where there is none."""
+    program = (
+        "import resource, numpy, scipy.linalg, threadpoolctl; from pathlib import Path\n"
+        "from botscalp.shortages import shortage, take_blas_memory\n"
+        "pages = int(Path('/proc/self/statm').read_text().split()[0])\n"
+        "limit = pages * resource.getpagesize() + (20 << 20)\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (limit, limit))\n"
+        "try:\n    take_blas_memory()\n"
+        "except MemoryError as error:\n    print(shortage(error))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert done.stdout.startswith("memory=exhausted: ") and "window_workers" in done.stdout, done.stderr

@@ -37,6 +37,24 @@ def shortage(error: BaseException) -> UserError | None:
     return None
 
 
+def take_blas_memory() -> None:
+    """Have both OpenBLAS, numpy's and scipy's, take the 32 MiB that each keeps for good in a process; one thread needs no more.
+
+    At a first call without such memory OpenBLAS asks again for ever, in C, where nobody hears of it.
+
+    Raises:
+        MemoryError: there is none.
+    """
+    import numpy as np
+    from scipy.linalg import cholesky
+    from threadpoolctl import ThreadpoolController
+
+    np.empty(80 << 20, np.uint8)
+    ThreadpoolController().select(internal_api="openblas").limit(limits=1)
+    np.linalg.cholesky(np.eye(2))
+    cholesky(np.eye(2))
+
+
 def _full(error: OSError) -> UserError:
     path = Path(error.filename) if error.filename else Path.cwd()
     folder = next(folder for folder in (path.absolute(), *path.absolute().parents) if folder.is_dir())

@@ -11,6 +11,7 @@ from botscalp.pipeline.panel import Panel, build_panel
 from botscalp.pipeline.provenance import provenance
 from botscalp.pipeline.stopwatch import Stopwatch
 from botscalp.pipeline.window import check_joined, check_windows
+from botscalp.shortages import take_blas_memory
 from botscalp.training.settings import Device
 from botscalp.windows import Range, Window
 
@@ -43,6 +44,7 @@ class Prepared:
         windows = windows_of(experiment, panel)
         with watch.stage("startup"):
             import_module("botscalp.training.fit")  # Lightning, and none before this line
+            take_blas_memory()
             device = experiment.trainer.resolved_device()
         origin = provenance(experiment.data, panel, device)
         return cls(market=market, panel=panel, windows=windows, device=device, origin=origin)
