@@ -58,7 +58,7 @@ browser: $(DEV) ## the pages in a real Chromium; pictures of them are left in sc
 	$(BIN)/python -m pytest -n auto --dist loadfile -rs tests/browser
 
 test-all: $(BENCH) $(RAY) ## all tests: also browsers, long drills, other engines, real bars and the commands of the README
-	$(BIN)/python -m pytest -n auto --dist loadfile
+	$(BIN)/python -m pytest -n auto --dist loadfile --hypothesis-profile=thorough
 
 # Twice: as it is, and with kernels that run as plain Python, which only few and small markets bear.
 coverage: $(DEV) ## branches of the core that its own tests take; fails below 95 %

@@ -13,8 +13,9 @@ from runs import TINY, Run, command, composed, quiet_libraries
 
 ROOT = Path(__file__).resolve().parents[1]
 # How long an example takes says nothing where tests share cores with each other.
-settings.register_profile("shared cores", deadline=None)
-settings.load_profile("shared cores")
+settings.register_profile("thorough", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=30)
+settings.load_profile("quick")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

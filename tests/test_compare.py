@@ -167,7 +167,7 @@ def test_a_week_tells_nothing_of_luck(made: dict[str, Outcome]) -> None:
         ("no such study", ("study=swep: no such study", "did you mean sweep?")),
         ("no store", ("store=elsewhere: no runs are tracked", "remedy: make some")),
         ("one run", ("study=single: a comparison takes two finished runs or more, not 1", "runs=[...]")),
-        ("other symbols", ("study=mixed: ", "1 on simulated ETHUSDT 5m", "1 on simulated BTCUSDT 5m", "runs=[")),
+        ("other symbols", ("study=mixed: ", "1 on simulated ETHUSDT 5m", "1 on simulated BTCUSDT 5m", "study=NAME")),
         ("twice", ("runs=[", "names a run twice")),
         ("no such run", ("run=0123abc: neither a folder nor a run",)),
         ("no run", ("run=", "it holds no config.yaml", "that `train` finished")),

@@ -158,7 +158,7 @@ MISTAKES: list[tuple[str, tuple[str, ...]]] = [
     (f"{FILE} data.path=notes.txt", ("data.path=notes.txt", ".parquet")),
     (f"{FILE} data.path=broken.parquet", ("data.path=broken.parquet",)),
     (f"{FILE} data.path=empty.csv", ("data.path=empty.csv",)),
-    (f"{FILE} data.path=no_close.csv", ("data.path=no_close.csv", "no column close", "name it close")),
+    (f"{FILE} data.path=no_close.csv", ("data.path=no_close.csv", "no column close", "rename them")),
     (f"{FILE} data.path=text.csv", ("data.path=text.csv", "row 7", "is no number")),
     (f"{FILE} data.path=unsorted.csv", ("data.path=unsorted.csv", "goes back in time", "sort")),
     (f"{FILE} data.path=negative.csv", ("data.path=negative.csv", "row 9", "correct or delete")),

@@ -16,14 +16,15 @@ def planted(tmp_path: Path) -> Planted:
     return plant(tmp_path, ROOT)
 
 
-@pytest.mark.parametrize("ingesting", [False, pytest.param(True, marks=pytest.mark.slow)])
-def test_a_run_and_what_is_refused_write_no_secret(planted: Planted, ingesting: bool) -> None:
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_what_is_refused_and_what_is_done_write_no_secret(planted: Planted, whole: bool) -> None:
     bench = Bench(planted)
     secret = planted["hydra.job.env_set as typed"]
-    bench.run("train", "train", *TINY, "report=false")
     bench.run("sweep", "train", "-m", "seed=1,2", f"+hydra.job.env_set.X={secret}", code=2)
     bench.run("variable", "train", "-m", "store=${oc.env:MY_TOKEN},b", code=2)
-    if ingesting:
+    bench.run("mistake", "train", *TINY, "model.hidden=abc", code=2)
+    if whole:
+        bench.run("train", "train", *TINY, "report=false")
         ingest(bench)
     findings = found_by(bench)
     assert len(findings) == 1 + len(planted.by_place) and [one for one in findings if not one.met] == []
