@@ -38,9 +38,9 @@ def shortage(error: BaseException) -> UserError | None:
 
 
 def take_blas_memory() -> None:
-    """Have both OpenBLAS, numpy's and scipy's, take the 32 MiB that each keeps for good in a process; one thread needs no more.
+    """Have numpy's and scipy's OpenBLAS take the 32 MiB that each keeps in a process, and limit them to one thread from here on.
 
-    At a first call without such memory OpenBLAS asks again for ever, in C, where nobody hears of it.
+    At a first call without that memory OpenBLAS asks again for ever, in C, where nobody hears of it; so would each more thread.
 
     Raises:
         MemoryError: there is none.
@@ -49,7 +49,7 @@ def take_blas_memory() -> None:
     from scipy.linalg import cholesky
     from threadpoolctl import ThreadpoolController
 
-    np.empty(80 << 20, np.uint8)
+    np.empty(80 << 20, np.uint8)  # both buffers and some more, given back at once: numpy says so where there are none
     ThreadpoolController().select(internal_api="openblas").limit(limits=1)
     np.linalg.cholesky(np.eye(2))
     cholesky(np.eye(2))

@@ -21,7 +21,6 @@ from botscalp.pipeline.stopwatch import Stopwatch
 from botscalp.pipeline.window import FittedWindow, fit_window, learnt_rows, window_seed
 from botscalp.pipeline.window_store import WindowStore, window_key
 from botscalp.pipeline.workers import Say, Start, done_in_order
-from botscalp.shortages import take_blas_memory
 from botscalp.training.settings import Device, TrainerSettings
 from botscalp.windows import Window
 
@@ -117,7 +116,6 @@ class Fitting:
 
     def __call__(self, number: int, say: Say) -> None:
         fit = self.fits[number]
-        take_blas_memory()
         with _share_of_gpu(self.share if self.device == "cuda" else 1.0):
             fitted = fit_window(
                 self.panel,

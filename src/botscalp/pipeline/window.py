@@ -16,6 +16,7 @@ from botscalp.features.scaler import Scaler
 from botscalp.features.symbols import with_symbols
 from botscalp.models import Model
 from botscalp.pipeline.panel import Panel
+from botscalp.shortages import take_blas_memory
 from botscalp.times import DAY_NS
 from botscalp.training.examples import Examples
 from botscalp.training.settings import Device, TrainerSettings
@@ -157,7 +158,11 @@ def fit_window(
     """Fit `model` on the window and predict its test range, for all symbols at once or one after another.
 
     A symbol's own model is, to the last bit, what a panel of that symbol alone would give.
+
+    Raises:
+        MemoryError: there is too little to begin with; see `take_blas_memory`.
     """
+    take_blas_memory()
     own = parts(panel, trainer)
     fits = [
         _fitted(

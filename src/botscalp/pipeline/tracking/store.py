@@ -217,7 +217,7 @@ def finished_runs(store: Path, study: str) -> list[Path]:
 
 
 def unfinished_runs(store: Path, study: str) -> dict[str, int]:
-    """How many of the study's runs did not finish, by their status, such as KILLED."""
+    """How many runs of a study that there is did not finish, by their status, such as KILLED."""
     client = client_of(store)
     runs = runs_of(client, studies_of(client)[study], "attributes.status != 'FINISHED'")
     return dict(sorted(Counter(str(run.info.status) for run in runs).items()))
