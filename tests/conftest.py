@@ -11,6 +11,8 @@ from filelock import FileLock
 from hypothesis import settings
 from runs import TINY, Run, command, composed, quiet_libraries
 
+from botscalp.options import trust
+
 ROOT = Path(__file__).resolve().parents[1]
 # How long an example takes says nothing where tests share cores with each other.
 settings.register_profile("thorough", deadline=None)
@@ -50,6 +52,13 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[P
         return made
 
     return folder
+
+
+@pytest.fixture(autouse=True)
+def nothing_stays_trusted() -> Iterator[None]:
+    """Packages that a test trusts are part of the key of every fit: the next test is to find its own."""
+    yield
+    trust([])
 
 
 @pytest.fixture
