@@ -12,6 +12,7 @@ from botscalp.errors import UserError
 def audit(cfg: DictConfig) -> None:
     """Compose the experiment as `train` does, audit it into Hydra's output folder, and print that folder last."""
     from botscalp.config import GROUPS, experiment_of, overridden, plain
+    from botscalp.last_words import speak_when_aborted
     from botscalp.options import checked
     from botscalp.pipeline.run_folder import CONFIG, remove_if_empty
     from botscalp.sentinels.audit import AuditSettings, run_audit
@@ -27,6 +28,7 @@ def audit(cfg: DictConfig) -> None:
             overrides=overridden(hydra.overrides.task),
         )
         write_whole(folder / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
+        speak_when_aborted()
         run_audit(experiment, settings, folder)
     except UserError:
         remove_if_empty(folder)

@@ -30,9 +30,11 @@ def predict(cfg: DictConfig) -> None:
     named = [str(key) for key in cfg if key != "data" or OmegaConf.is_missing(cfg, "run")]
     request: Request = checked(Request, plain(OmegaConf.masked_copy(cfg, named)))
 
+    from botscalp.last_words import speak_when_aborted
     from botscalp.pipeline.run_folder import folder_of, write_scores
 
     folder = _model_folder(folder_of(request.run, request.store) / "models", request.window)
+    speak_when_aborted()
     bars = build(plain(cfg)["data"], "data").load()
 
     import numpy as np

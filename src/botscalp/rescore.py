@@ -55,8 +55,10 @@ def rescore(cfg: DictConfig) -> None:
     backtest = backtest.at_exchange(source.symbols, market=getattr(source, "market", None))
     grid = {name: values for name, values in request.grid.items() if values is not None}
 
+    from botscalp.last_words import speak_when_aborted
     from botscalp.pipeline.rescoring import Rescoring, run_rescoring
 
+    speak_when_aborted()
     folder = Path(HydraConfig.get().runtime.output_dir)
     job = Rescoring(
         source=source,

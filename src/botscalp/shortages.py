@@ -29,12 +29,14 @@ def shortage(error: BaseException) -> UserError | None:
         remedy = f"let this user write there, or name another folder, such as store=<folder>; then {_AGAIN}"
         return UserError("file", _file(error), os.strerror(error.errno).lower(), remedy)
     if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
-        asked = " ".join(str(error).split())[:200] or type(error).__name__
-        remedy = (
-            f"free some, or take fewer trainer.window_workers, a smaller trainer.batch or fewer symbols; then {_AGAIN}"
-        )
-        return UserError("memory", "exhausted", asked, remedy)
+        return no_memory(" ".join(str(error).split())[:200] or type(error).__name__)
     return None
+
+
+def no_memory(asked: str) -> UserError:
+    """The message about too little memory, with the words of who asked for it."""
+    remedy = f"free some, or take fewer trainer.window_workers, a smaller trainer.batch or fewer symbols; then {_AGAIN}"
+    return UserError("memory", "exhausted", asked, remedy)
 
 
 def take_blas_memory() -> None:

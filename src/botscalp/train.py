@@ -15,6 +15,7 @@ from botscalp.errors import UnwantedVerdictError, UserError
 def train(cfg: DictConfig) -> dict[str, Any] | None:
     """Compose the experiment, run it into Hydra's output folder, and print that folder last; a trial returns its result instead."""
     from botscalp.config import GROUPS, experiment_of, overridden
+    from botscalp.last_words import speak_when_aborted
     from botscalp.pipeline.run_folder import CONFIG, remove_if_empty
     from botscalp.pipeline.walkforward import run_walk_forward
     from botscalp.whole_files import write_whole
@@ -29,6 +30,7 @@ def train(cfg: DictConfig) -> dict[str, Any] | None:
             sweep=Path(hydra.sweep.dir).name if hydra.mode == RunMode.MULTIRUN else None,
         )
         write_whole(folder / CONFIG, OmegaConf.to_yaml(cfg, resolve=True))
+        speak_when_aborted()
         if cfg.trial is not None:
             return _trial(cfg, experiment, folder)
         summary = run_walk_forward(experiment, folder)

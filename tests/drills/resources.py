@@ -44,7 +44,7 @@ def main() -> None:
                 DENIED,
             )
         )
-        findings += memory(folder / "memory", fresh, [size * MIB for size in range(64, 352, 16)])
+        findings += memory(folder / "memory", fresh, [size * MIB for size in range(64, 448, 16)])
         findings += clocks(folder / "clocks", fresh, jumps_s=[-3600.0, 3600.0, -4e8, 4e8])
     conclude(
         "resources",
@@ -104,7 +104,7 @@ def tracking(folder: Path, fresh: Path, *, killed: int) -> list[Finding]:
 
 
 def memory(folder: Path, fresh: Path, limits: Sequence[int]) -> list[Finding]:
-    """Trains with little memory: in a narrow range a library ends the process from within, which no code of ours sees."""
+    """Trains with little memory, to where it is enough: in between, libraries refuse it or end the process from within."""
     found = little_memory(folder, fresh, limits=limits)
     untold = [f"{one.limit // MIB} MiB: {_ended(one.done)}" for one in found if not one.told]
     ended = Counter(one.done.code for one in found if one.told)
@@ -114,8 +114,8 @@ def memory(folder: Path, fresh: Path, limits: Sequence[int]) -> list[Finding]:
         Finding(
             f"{len(limits)} trains with {limits[0] // MIB} to {limits[-1] // MIB} MiB of address space to spare: they end well, "
             "or with 2 and one message that says what to take less of",
-            f"{ended[0]} ended well, {ended[2]} with the message, {len(untold)} by a library's hand{_but(untold)}",
-            not untold and ended[2] > 0,
+            f"{ended[0]} ended well, {ended[2]} with the message, {len(untold)} otherwise{_but(untold)}",
+            not untold and ended[2] > 0 < ended[0],
         ),
         Finding(
             "however they ended: no half file under a final name; with memory, the same command comes to the same predictions",

@@ -140,6 +140,7 @@ def _serve(work: Work, tasks: int, taken: Any, parent: Connection) -> None:
     """A worker's life: take the next task until there is none."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes of a terminal; the parent ends this one
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGABRT, signal.SIG_DFL)  # the parent speaks of a worker that ends
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:

@@ -1,0 +1,26 @@
+"""What a command says when a library aborts the process, as C++ does where memory or threads run out: no Python runs then."""
+
+import ctypes
+import signal
+from typing import Any
+
+import numpy as np
+from numba import cfunc, types
+
+from botscalp import compiled  # noqa: F401  # says where machine code is kept
+from botscalp.shortages import no_memory
+
+_WORDS = np.frombuffer(f"{no_memory('a library aborted, most likely for want of it')}\n".encode(), np.uint8)
+_write: Any = types.ExternalFunction("write", types.intp(types.int32, types.uintp, types.uintp))
+_exit: Any = types.ExternalFunction("_exit", types.void(types.int32))
+
+
+@cfunc("void(int32)")  # not cached: its words are another file's
+def _say_and_exit(signum: int) -> None:
+    _write(2, _WORDS.ctypes.data, _WORDS.size)
+    _exit(2)
+
+
+def speak_when_aborted() -> None:
+    """Answer SIGABRT in this process with a message and exit code 2, in machine code, which asks for no memory and no lock."""
+    ctypes.CDLL(None).signal(signal.SIGABRT, ctypes.c_void_p(_say_and_exit.address))
