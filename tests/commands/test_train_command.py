@@ -6,7 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from runs import TINY, Outcome, Run, arguments, command, quiet_libraries, several
+from runs import TINY, Outcome, Run, arguments, quiet_libraries, several
+
+from tests.forked import forked
 
 SHORT = (*TINY, "wfo.windows=1", "trainer.epochs=1", "report=false", "tracking=none")
 
@@ -82,8 +84,8 @@ def test_help_and_config_are_answered_without_the_heavy_imports(flags: tuple[str
 
 def test_one_failing_job_does_not_stop_a_sweep(tmp_path: Path) -> None:
     """Four jobs of which one asks for a label that no window can hold."""
-    done = command("train", "-m", *SWEEP, "model=gru,linear", "label.horizon=3,1200", cwd=tmp_path)
-    assert done.returncode == 2, done.stderr
+    done = forked("train", ("-m", *SWEEP, "model=gru,linear", "label.horizon=3,1200"), cwd=tmp_path)
+    assert done.code == 2, done.stderr
     assert "label=a span of 1200 bars" in done.stderr and "Traceback" not in done.stderr
     with quiet_libraries():
         from mlflow import MlflowClient
@@ -118,8 +120,8 @@ def test_one_failing_job_does_not_stop_a_sweep(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_sweep_gives_a_parent_run_for_every_combination(tmp_path: Path) -> None:
-    done = command("train", "-m", *SWEEP, "model=gru,linear", "label.horizon=3,6", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
+    done = forked("train", ("-m", *SWEEP, "model=gru,linear", "label.horizon=3,6"), cwd=tmp_path)
+    assert done.code == 0, done.stderr
     with quiet_libraries():
         from mlflow import MlflowClient
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from tests.disks import PAGE, Disk, mounted
 from tests.drills.broken_files import broken_files
-from tests.drills.forked import Done, forked
 from tests.drills.made_up_archive import ArchiveServer, snapshot
+from tests.forked import Done, forked
 from tests.runs import TINY, Run, bits
 
 ROOM = 64 << 20

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from tests.drills.forked import Done, forked
 from tests.drills.full_disks import SMALL
 from tests.drills.page import Finding
+from tests.forked import Done, forked
 from tests.runs import Run
 
 WORDS = (*SMALL, "data.end=2023-02-20", "wfo.windows=3", "report=false")

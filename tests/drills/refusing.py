@@ -14,9 +14,9 @@ from pathlib import Path
 
 from tests.disks import mounted
 from tests.drills.broken_files import broken_files
-from tests.drills.forked import Done, forked
 from tests.drills.full_disks import SMALL, one_message
 from tests.drills.page import Finding
+from tests.forked import Done, forked
 from tests.runs import Run, bits
 
 DENIED = re.compile(

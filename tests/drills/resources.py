@@ -6,12 +6,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.drills.forked import Done, forked
 from tests.drills.full_disks import SMALL, Struck, ingests, predicts, rescores, short_files, trains
 from tests.drills.lost_tracking import TROUBLES, findings_of, troubled
 from tests.drills.made_up_archive import published
 from tests.drills.page import Finding, conclude
 from tests.drills.refusing import DENIED, clocks, little_memory, read_only, refused
+from tests.forked import Done, forked
 
 MIB = 1 << 20
 

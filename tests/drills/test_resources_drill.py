@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from tracked import fresh_store
 
-from tests.drills.forked import forked
 from tests.drills.full_disks import SMALL, trains
 from tests.drills.lost_tracking import moved, troubled
 from tests.drills.refusing import CLEAR, DENIED, obeying, one_message
 from tests.drills.resources import disk_findings
+from tests.forked import forked
 
 pytestmark = pytest.mark.usefixtures("quiet")
 

@@ -1,6 +1,5 @@
-"""What every run checks of itself: clear on honest runs, at next to no cost."""
+"""What every run checks of itself: clear on honest runs."""
 
-import time
 from dataclasses import replace
 from typing import Any
 
@@ -52,20 +51,17 @@ def traded(predictions: Predictions, **settings: Any) -> tuple[Traded, Backtest]
     return Traded(result=result, brackets=brackets, baselines={}, sizes=[], at_costs={}, before={}), backtest
 
 
-def test_an_honest_run_is_clear_and_pays_little(panel: Panel, predictions: Predictions) -> None:
+def test_an_honest_run_is_clear(panel: Panel, predictions: Predictions) -> None:
     trades, backtest = traded(predictions)
-    for _ in range(2):
-        started = time.perf_counter()
-        rules = light_sentinels(
-            panel=panel,
-            predictions=predictions,
-            traded=trades,
-            features=EXPERIMENT.features,
-            label=EXPERIMENT.label,
-            backtest=backtest,
-            seed=0,
-        )
-        seconds = time.perf_counter() - started
+    rules = light_sentinels(
+        panel=panel,
+        predictions=predictions,
+        traded=trades,
+        features=EXPERIMENT.features,
+        label=EXPERIMENT.label,
+        backtest=backtest,
+        seed=0,
+    )
     assert [rule.name for rule in rules] == [
         "prefix_invariance",
         "future_perturbation_features",
@@ -74,7 +70,6 @@ def test_an_honest_run_is_clear_and_pays_little(panel: Panel, predictions: Predi
         "fills_after_signal",
     ]
     assert {rule.result for rule in rules} == {"clear"}
-    assert seconds < 1
 
 
 @pytest.mark.parametrize(

@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 from audits import SMALL
-from runs import TINY, Outcome, several
+from runs import TINY, Outcome
 
 from botscalp.sentinels.diagnosis import SENTINELS
+from tests.forked import forked_together
 
 QUICK = [word for word in (*TINY, *SMALL) if not word.startswith(("model.", "data.end=2023-02-20", "wfo.train=2w"))]
 QUICK = [*dict.fromkeys(QUICK), "audit.windows=1", "audit.points=12"]
@@ -34,7 +35,7 @@ def outcomes(once: Callable[[str, Callable[[Path], object]], Path]) -> list[Outc
 
     def make(folder: Path) -> None:
         words = [word for word in _deduplicated(QUICK)]
-        made = several(
+        made = forked_together(
             [
                 ("audit", [*words, "study=clean"]),
                 ("audit", [*words, "tracking=none", "study=leaking"]),

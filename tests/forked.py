@@ -1,5 +1,6 @@
 """Commands in processes of their own, forked from one that has imported everything: seconds less each, and as real as others."""
 
+import json
 import multiprocessing
 import os
 import sys
@@ -9,6 +10,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+from tests.runs import COMMANDS, Outcome
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
@@ -66,11 +69,9 @@ def forked(
     longest_s: float = LONGEST_S,
 ) -> Done:
     """`python -m botscalp.<name> words...` in that folder, whatever comes of it; `before` can be pickled."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(list(PRELOADED))
     with TemporaryDirectory() as folder:
         said = Path(folder)
-        process = context.Process(target=_command, args=(name, list(words), cwd, said, before))
+        process = _server().Process(target=_command, args=(name, list(words), cwd, said, before))
         process.start()
         process.join(longest_s)
         if process.exitcode is None:
@@ -78,6 +79,31 @@ def forked(
             process.join()
             return Done(None, *_said(said), cwd)
         return Done(process.exitcode, *_said(said), cwd)
+
+
+def forked_together(commands: Sequence[tuple[str, Sequence[str]]], *, cwd: Path, before: str = "") -> list[Outcome]:
+    """What `several` gives, where it does not matter that torch and mlflow are there already."""
+    with TemporaryDirectory() as folder:
+        written = Path(folder) / "outcomes.json"
+        process = _server().Process(target=_together, args=(list(commands), cwd, before, written))
+        process.start()
+        process.join(LONGEST_S)
+        assert process.exitcode == 0, process.exitcode
+        return list(json.loads(written.read_text()))
+
+
+def _server() -> "multiprocessing.context.ForkServerContext":
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(list(PRELOADED))
+    return context
+
+
+def _together(commands: list[tuple[str, list[str]]], cwd: Path, before: str, written: Path) -> None:
+    os.chdir(cwd)
+    sys.path.insert(0, str(COMMANDS))
+    exec(before, {})
+    outcome = import_module("several").outcome
+    written.write_text(json.dumps([outcome(name, list(words)) for name, words in commands]))
 
 
 def _said(folder: Path) -> list[str]:
@@ -91,6 +117,7 @@ def _command(name: str, words: list[str], cwd: Path, said: Path, before: Callabl
         os.dup2(os.open(said / stream, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o666), number)
     sys.stdout, sys.stderr = os.fdopen(1, "w", buffering=1), os.fdopen(2, "w", buffering=1)
     os.chdir(cwd)
+    sys.path.insert(0, str(cwd))  # as python -m does
     module, task, config = TASKS[name]
     sys.argv = [f"botscalp.{name}", *words]
     from botscalp.application import run_application
