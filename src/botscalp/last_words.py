@@ -2,6 +2,8 @@
 
 import ctypes
 import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,7 @@ from botscalp.shortages import no_memory
 _WORDS = np.frombuffer(f"{no_memory('a library aborted, most likely for want of it')}\n".encode(), np.uint8)
 _write: Any = types.ExternalFunction("write", types.intp(types.int32, types.uintp, types.uintp))
 _exit: Any = types.ExternalFunction("_exit", types.void(types.int32))
+_LIBC = ctypes.CDLL(None)
 
 
 @cfunc("void(int32)")  # not cached: its words are another file's
@@ -23,4 +26,15 @@ def _say_and_exit(signum: int) -> None:
 
 def speak_when_aborted() -> None:
     """Answer SIGABRT in this process with a message and exit code 2, in machine code, which asks for no memory and no lock."""
-    ctypes.CDLL(None).signal(signal.SIGABRT, ctypes.c_void_p(_say_and_exit.address))
+    _LIBC.signal(signal.SIGABRT, ctypes.c_void_p(_say_and_exit.address))
+
+
+@contextmanager
+def answer_kept() -> Iterator[None]:
+    """Answer SIGABRT after the block as before it: Lightning sets each signal to what Python knows of it, and not C's answers."""
+    answer = ctypes.create_string_buffer(1024)  # more than a struct sigaction takes anywhere
+    _LIBC.sigaction(signal.SIGABRT, None, answer)
+    try:
+        yield
+    finally:
+        _LIBC.sigaction(signal.SIGABRT, answer, None)

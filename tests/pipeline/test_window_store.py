@@ -199,6 +199,7 @@ OUTSIDE_THE_KEY = {
     "botscalp.annotations": "words of messages",
     "botscalp.errors": "words of messages",
     "botscalp.shortages": "memory, and words of messages",
+    "botscalp.last_words": "the same",
     "botscalp.options": "says which objects are built; their values are in the key",
     "botscalp.times": "text to times; the times are in the key",
     "botscalp.data": "makes bars; the digest of the bars is in the key",

@@ -1,5 +1,7 @@
 """Fitting a head: it learns, it keeps its best epoch, it stops in time; predicting with it, to the last bit."""
 
+import ctypes
+import signal
 import time
 from dataclasses import replace
 
@@ -69,6 +71,16 @@ def cross_entropy(head: nn.Module, x_NF: Float32, label_N: Float32) -> float:
     """On the stopping rows, in float64."""
     p, label = predicted(head, x_NF, STOPPING), label_N[STOPPING]
     return float(-np.mean(label * np.log(p) + (1 - label) * np.log(1 - p)))
+
+
+def test_the_answer_to_an_abort_is_the_same_after_a_fit(x_NF: Float32) -> None:
+    """Lightning sets all signals anew, and knows nothing of what C has set; getpid stands for any function of C."""
+    libc = ctypes.CDLL(None)
+    libc.signal.restype = ctypes.c_void_p
+    answer = ctypes.cast(libc.getpid, ctypes.c_void_p).value
+    before = libc.signal(signal.SIGABRT, ctypes.c_void_p(answer))
+    fit(linear(), x_NF, rises_with(x_NF[:, 0]), replace(SEQUENCES, epochs=1))
+    assert libc.signal(signal.SIGABRT, ctypes.c_void_p(before)) == answer
 
 
 @BOTH

@@ -19,6 +19,7 @@ from torch import nn
 
 from botscalp.errors import UserError
 from botscalp.features.samples import Timeline
+from botscalp.last_words import answer_kept
 from botscalp.training.chunks import Chunks, StoppingBatches, TrainingBatches, with_lags, with_warm_up
 from botscalp.training.examples import Examples
 from botscalp.training.module import DirectionModule, steps_of
@@ -134,13 +135,16 @@ def fit_head(
         num_sanity_val_steps=0,
     )
     started = time.perf_counter()
-    trainer.fit(
-        module,
-        train_dataloaders=TrainingBatches(
-            examples.train_rows, lags=lags, length=length, batch=batch, seed=seed, device=device
-        ),
-        val_dataloaders=StoppingBatches(torch.from_numpy(stopping.span_C2).to(device), _predicted_at_once(settings)),
-    )
+    with answer_kept():
+        trainer.fit(
+            module,
+            train_dataloaders=TrainingBatches(
+                examples.train_rows, lags=lags, length=length, batch=batch, seed=seed, device=device
+            ),
+            val_dataloaders=StoppingBatches(
+                torch.from_numpy(stopping.span_C2).to(device), _predicted_at_once(settings)
+            ),
+        )
     report.seconds = time.perf_counter() - started
     report.samples = len(examples.train_rows) * len(report.history)
     if best.weights is None:
