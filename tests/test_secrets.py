@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from botscalp.application import _explained
+from botscalp.application import _explained, run_application
 from botscalp.errors import UserError
-from botscalp.secrets import masked, refuse_variables
+from botscalp.secrets import refuse_typed_variables, refuse_variables
 
 
 @pytest.mark.parametrize(
@@ -37,9 +37,31 @@ def test_addresses_that_the_configuration_itself_reads_are_none() -> None:
     refuse_variables(OmegaConf.create({"base_url": "${oc.env:BOTSCALP_ARCHIVE,https://data.binance.vision}", "n": [1]}))
 
 
-def test_what_was_typed_for_hydra_to_set_is_not_said_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "argv", ["train.py", "+hydra.job.env_set.X=hush", "seed=1"])
-    assert masked("hydra.job.env_set.X=hush: no such key; seed=1") == "hydra.job.env_set.X=...: no such key; seed=1"
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("hydra.job.env_set.X=hush", "hydra.job.env_set=X: "),
+        ("++hydra.job.env_set.X=hush,hush", "hydra.job.env_set=X: "),
+        ('+hydra.job.env_set.X="hush{', "hydra.job.env_set=X: "),  # what Hydra cannot read is no exception
+        ("hydra.job.env_set={X: hush}", "hydra.job.env_set=...: "),
+        ("hydra.job={env_set: {X: hush}}", "hydra.job.env_set=...: "),
+        ("hydra={job: {env_copy: [HUSH]}}", "hydra.job.env_copy=...: "),
+        ("--hush=1", "--hush=1: "),
+    ],
+)
+def test_a_variable_that_is_typed_for_hydra_to_set_is_refused_before_anything_reads_it(
+    word: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["train.py", "-m", word, "seed=1,2"])
+    with pytest.raises(SystemExit) as ended:
+        run_application(print, config_name="train")
+    said = capsys.readouterr()
+    assert ended.value.code == 2 and said.err.startswith(told) and not said.out
+    assert "hush" not in said.err or word.startswith("--"), "the last word shows that a value is said otherwise"
+
+
+def test_words_about_other_keys_are_left_to_hydra() -> None:
+    refuse_typed_variables(["hydra.job.name=env_set", "study=env_set", "-m", "data.path=env_copy.csv"])
 
 
 @pytest.mark.parametrize(

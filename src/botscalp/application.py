@@ -25,7 +25,7 @@ from botscalp.config import CONF
 from botscalp.errors import CausalityError, Interrupted, NotAllowedError, UnwantedVerdictError, UserError
 from botscalp.known_keys import default_of
 from botscalp.options import trust
-from botscalp.secrets import masked
+from botscalp.secrets import masked, refuse_typed_variables
 from botscalp.shortages import shortage
 from botscalp.typed import check_flags
 
@@ -45,6 +45,7 @@ def run_application(task: Task, *, config_name: str, verb: str | None = None) ->
     _interrupt_on_signals()
     typed = ([verb] if verb else []) + sys.argv[1:]
     try:
+        refuse_typed_variables(sys.argv[1:])
         packages = take_trust(sys.argv)
         check_folders(sys.argv, config_name)
         check_flags(sys.argv, config_name)

@@ -5,8 +5,7 @@ which nobody can tell whether it holds a token. What is typed as a value is stor
 """
 
 import re
-import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
@@ -21,6 +20,20 @@ _VARIABLE = re.compile(r"\$\{\s*oc\.env\s*:\s*([^,}\s]*)")
 _CREDENTIALS = re.compile(r"(?<=://)[^\s/@]+@")
 
 
+def refuse_typed_variables(words: Sequence[str]) -> None:
+    """See that none of the words of a command sets a variable, before anything reads them, and repeats what it cannot read.
+
+    Raises:
+        UserError: naming the key, and no secret.
+    """
+    for word in words:
+        key, _, text = word.lstrip("+~").partition("=")
+        for name in SET_FOR_JOBS:
+            place = f"hydra.job.{name}"
+            if key.startswith(place) or (place.startswith(f"{key}.") and name in text):
+                raise _would_be_written(place, key.removeprefix(place).lstrip(".") if key.startswith(place) else "")
+
+
 def refuse_variables(config: DictConfig) -> None:
     """See that nothing in the config comes from the environment.
 
@@ -30,10 +43,7 @@ def refuse_variables(config: DictConfig) -> None:
     job = OmegaConf.select(config, "hydra.job")
     for key in SET_FOR_JOBS if job is not None else ():
         if names := ", ".join(map(str, job[key])):
-            problem = "would be written down with a sweep and its jobs, and may be a secret"
-            raise UserError(
-                f"hydra.job.{key}", names, problem, "set the variable before the command: X=... python -m ..."
-            )
+            raise _would_be_written(f"hydra.job.{key}", names)
     for key, text in _texts(config):
         if any(name not in ADDRESSES for name in _VARIABLE.findall(text)):
             problem = "a variable may hold a secret, and what it stands for would be written down"
@@ -41,13 +51,13 @@ def refuse_variables(config: DictConfig) -> None:
 
 
 def masked(text: str) -> str:
-    """The text without credentials in addresses, and without the values of variables that were typed for Hydra to set."""
-    text = _CREDENTIALS.sub("...@", text)
-    for word in sys.argv[1:]:
-        key, _, value = word.lstrip("+").partition("=")
-        if value and key.startswith(tuple(f"hydra.job.{name}" for name in SET_FOR_JOBS)):
-            text = text.replace(f"{key}={value}", f"{key}=...")
-    return text
+    """The text without credentials in addresses."""
+    return _CREDENTIALS.sub("...@", text)
+
+
+def _would_be_written(key: str, names: str) -> UserError:
+    problem = "would be written down with a sweep and its jobs, and may be a secret"
+    return UserError(key, names or "...", problem, "set the variable before the command: X=... python -m ...")
 
 
 def _texts(config: DictConfig) -> Iterator[tuple[str, str]]:

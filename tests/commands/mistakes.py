@@ -132,7 +132,7 @@ MISTAKES: list[tuple[str, tuple[str, ...]]] = [
     ("data.symbols=['${oc.env:HOME}']", ("data.symbols=${oc.env:HOME}",)),
     ("hydra.run.dir=${oc.env:HOME}", ("hydra.run.dir=${oc.env:HOME}", "a secret")),
     ("+hydra.job.env_set.X=1", ("hydra.job.env_set=X", "set the variable before the command")),
-    ("hydra.job.env_copy=[HOME]", ("hydra.job.env_copy=HOME", "set the variable before the command")),
+    ("hydra.job.env_copy=[HOME]", ("hydra.job.env_copy=...", "set the variable before the command")),
     # a group taken away, a class that is no option
     ("~verdict", ("verdict=deleted", "leave out the override ~verdict")),
     ("~model", ("model=deleted", "leave out the override ~model")),
