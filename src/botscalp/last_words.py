@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numba import cfunc, types
 
-from botscalp import compiled  # noqa: F401  # says where machine code is kept
 from botscalp.shortages import no_memory
 
 _WORDS = np.frombuffer(f"{no_memory('a library aborted, most likely for want of it')}\n".encode(), np.uint8)
@@ -18,7 +17,7 @@ _exit: Any = types.ExternalFunction("_exit", types.void(types.int32))
 _LIBC = ctypes.CDLL(None)
 
 
-@cfunc("void(int32)")  # not cached: its words are another file's
+@cfunc("void(int32)")
 def _say_and_exit(signum: int) -> None:
     _write(2, _WORDS.ctypes.data, _WORDS.size)
     _exit(2)
