@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numba
 import numpy as np
-from numba import cfunc, types
+from numba.core import types
 
 from botscalp.shortages import no_memory
 
@@ -17,7 +18,7 @@ _exit: Any = types.ExternalFunction("_exit", types.void(types.int32))
 _LIBC = ctypes.CDLL(None)
 
 
-@cfunc("void(int32)")
+@numba.cfunc("void(int32)")
 def _say_and_exit(signum: int) -> None:
     _write(2, _WORDS.ctypes.data, _WORDS.size)
     _exit(2)
