@@ -1,7 +1,4 @@
-"""Every command of the README and the docs runs, in a copy of the project, as a reader would run it.
-
-Later commands need the runs of earlier ones: `make test-all` gives each file of tests to one process.
-"""
+"""Every command of the README and the docs runs, document by document, in a copy of the project, as a reader would run it."""
 
 import os
 import re
@@ -22,20 +19,18 @@ FENCE = re.compile(r"^```sh\n(.*?)^```", re.MULTILINE | re.DOTALL)
 INSTALLS_OR_TESTS = {"make test", "make test-all", "make browser", "make ui"}  # this very run, or a server: see below
 
 
-def commands() -> list[str]:
-    blocks = [block for document in DOCUMENTS for block in FENCE.findall(document.read_text())]
-    return [line for block in blocks for line in block.splitlines() if line]
+def commands(document: Path) -> list[str]:
+    return [line for block in FENCE.findall(document.read_text()) for line in block.splitlines() if line]
 
 
-@pytest.fixture(scope="module")
-def project(tmp_path_factory: pytest.TempPathFactory, real_data: Path) -> Path:
+@pytest.fixture
+def project(tmp_path: Path, real_data: Path) -> Path:
     """A copy of the project beside a folder shared/data, with this environment as its .venv."""
     if not (ROOT / ".venv" / "dev.stamp").exists():
         pytest.skip("needs the environment that `make test-all` sets up: another one would be installed over")
-    home = tmp_path_factory.mktemp("home")
-    (home / "shared").mkdir()
-    (home / "shared" / "data").symlink_to(real_data)
-    copy = home / "botscalp"
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "data").symlink_to(real_data)
+    copy = tmp_path / "botscalp"
     ignored = shutil.ignore_patterns(".venv", ".git", "mlruns", "bars", "screenshots", "__pycache__", ".*_cache")
     shutil.copytree(ROOT, copy, symlinks=True, ignore=ignored)
     (copy / ".venv").symlink_to(ROOT / ".venv")
@@ -56,7 +51,9 @@ def environment() -> dict[str, str]:
 
 
 def test_documents_hold_commands() -> None:
-    assert {"make run", "make test", "python -m botscalp.train experiment=a10g_2025"} <= set(commands())
+    assert {"make run", "make test", "python -m botscalp.train experiment=a10g_2025"} <= set(
+        commands(ROOT / "README.md")
+    )
 
 
 def test_every_target_that_a_document_names_exists() -> None:
@@ -73,8 +70,19 @@ def test_every_link_between_documents_leads_somewhere() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [line for line in commands() if line not in INSTALLS_OR_TESTS])
-def test_command_runs(project: Path, archive: str, command: str) -> None:
+@pytest.mark.parametrize(
+    "document",
+    [document for document in DOCUMENTS if commands(document)],
+    ids=lambda document: document.relative_to(ROOT).as_posix(),
+)
+def test_commands_run_in_their_order(project: Path, archive: str, document: Path, subtests: pytest.Subtests) -> None:
+    for command in commands(document):
+        if command not in INSTALLS_OR_TESTS:
+            with subtests.test(command):
+                ran(command, project, archive)
+
+
+def ran(command: str, project: Path, archive: str) -> None:
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=project,
@@ -90,7 +98,8 @@ def test_command_runs(project: Path, archive: str, command: str) -> None:
 
 
 @pytest.mark.slow
-def test_make_ui_serves_the_runs(project: Path) -> None:
+def test_make_ui_serves_the_runs(project: Path, archive: str) -> None:
+    ran("python -m botscalp.train debug=smoke", project, archive)
     port = "5917"
     server = subprocess.Popen(
         ["make", "ui"],
