@@ -4,6 +4,7 @@ import json
 import logging
 import multiprocessing
 import shutil
+import signal
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -282,3 +283,18 @@ def test_an_interrupted_run_whose_store_is_gone_is_interrupted_all_the_same(stor
     lines = [json.loads(line) for line in spooled(store)[0].read_text().splitlines()]
     assert [line["record"] for line in lines] == ["Begun", "Windowed", "Ended"]
     assert lines[-1]["status"] == "KILLED"
+
+
+def test_a_run_that_is_interrupted_while_it_is_begun_does_not_stay_open(
+    store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = RunWriter.of
+
+    def interrupted(client: Any, run: Any) -> RunWriter:
+        signal.raise_signal(signal.SIGINT)
+        return made(client, run)
+
+    monkeypatch.setattr(RunWriter, "of", interrupted)
+    with pytest.raises(KeyboardInterrupt), MlflowTracking().run(new_run(store)):
+        pytest.fail("it was interrupted before")
+    assert [run.info.status for run in runs_at(client_of(store), "study")] == ["KILLED"]

@@ -7,7 +7,7 @@ import contextlib
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 from botscalp.errors import Interrupted
@@ -41,21 +41,23 @@ class MlflowTracking:
 
     @contextmanager
     def run(self, new: NewRun) -> "Iterator[MlflowRun]":
-        run = _begun(new)
+        run: MlflowRun | None = None
         try:
+            with uninterrupted():  # a signal that arrives meanwhile is raised once there is a run to end
+                run = _begun(new)
             with answering(new.store):
                 run.log_beginning()
             record_trial(new.store, new.trial, run.writer.run_id)
             yield run
         except BaseException as error:
-            with contextlib.suppress(OSError):  # no room for the spool either: what ended the run is what to say
-                run.end("KILLED" if isinstance(error, Interrupted | KeyboardInterrupt) else "FAILED")
+            if run is not None:
+                with contextlib.suppress(OSError):  # no room for the spool either: what ended the run is what to say
+                    run.end("KILLED" if isinstance(error, Interrupted | KeyboardInterrupt) else "FAILED")
             raise
         run.end("FINISHED")
         _present(run)
 
 
-@uninterrupted()
 def _begun(new: NewRun) -> "MlflowRun":
     """The run in the store, which is brought up to date first.
 
@@ -73,10 +75,12 @@ def _begun(new: NewRun) -> "MlflowRun":
             tags, now_ms = {**new.tags, **ours}, clock()
             made = client.create_run(experiment_id, start_time=now_ms, run_name=new.name, tags=tags)
         writer = RunWriter.of(client, made)
+    begun = Begun(time_ms=now_ms, run_id=writer.run_id, tags=tags, new=new)
     return MlflowRun(
         writer=writer,
         location={"tracking_uri": uri, "experiment": new.study, "run_id": writer.run_id},
-        begun=Begun(time_ms=now_ms, run_id=writer.run_id, tags=tags, new=new),
+        begun=begun,
+        records=[begun],
         clock=clock,
         spool=Spool.of(new.store, writer.run_id),
         machine=SystemMetrics(clock=clock),
@@ -93,13 +97,12 @@ class MlflowRun:
     clock: Clock
     spool: Spool
     machine: SystemMetrics
-    records: list[Record] = field(default_factory=list)
+    records: list[Record]
     """all so far: the spool is to hold them from the beginning, for the store may be gone"""
 
     @uninterrupted()
     def log_beginning(self) -> None:
         """Parameters, bars and config; what the machine does is watched from here on."""
-        self.records.append(self.begun)
         self.writer.write(self.begun)
         self.machine.start(self.writer.run_id, self.location["tracking_uri"])
 
