@@ -88,7 +88,8 @@ def forked_together(commands: Sequence[tuple[str, Sequence[str]]], *, cwd: Path,
         process = _server().Process(target=_together, args=(list(commands), cwd, before, written))
         process.start()
         process.join(LONGEST_S)
-        assert process.exitcode == 0, process.exitcode
+        process.kill()  # does nothing to one that has ended
+        assert process.exitcode == 0, f"exit code {process.exitcode} within {LONGEST_S} s"
         return list(json.loads(written.read_text()))
 
 

@@ -83,6 +83,7 @@ def test_commands_run_in_their_order(project: Path, archive: str, document: Path
 
 
 def ran(command: str, project: Path, archive: str) -> None:
+    """See that the command, typed in the project, ends well."""
     done = subprocess.run(
         ["bash", "-c", command],
         cwd=project,

@@ -46,7 +46,6 @@ def test_addresses_that_the_configuration_itself_reads_are_none() -> None:
         ("hydra.job.env_set={X: hush}", "hydra.job.env_set=...: "),
         ("hydra.job={env_set: {X: hush}}", "hydra.job.env_set=...: "),
         ("hydra={job: {env_copy: [HUSH]}}", "hydra.job.env_copy=...: "),
-        ("--hush=1", "--hush=1: "),
     ],
 )
 def test_a_variable_that_is_typed_for_hydra_to_set_is_refused_before_anything_reads_it(
@@ -57,7 +56,7 @@ def test_a_variable_that_is_typed_for_hydra_to_set_is_refused_before_anything_re
         run_application(print, config_name="train")
     said = capsys.readouterr()
     assert ended.value.code == 2 and said.err.startswith(told) and not said.out
-    assert "hush" not in said.err or word.startswith("--"), "the last word shows that a value is said otherwise"
+    assert "hush" not in said.err.lower()
 
 
 def test_words_about_other_keys_are_left_to_hydra() -> None:

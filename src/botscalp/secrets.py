@@ -31,7 +31,7 @@ def refuse_typed_variables(words: Sequence[str]) -> None:
         for name in SET_FOR_JOBS:
             place = f"hydra.job.{name}"
             if key.startswith(place) or (place.startswith(f"{key}.") and name in text):
-                raise _would_be_written(place, key.removeprefix(place).lstrip(".") if key.startswith(place) else "")
+                raise _would_be_written(place, key.partition(place)[2].lstrip("."))
 
 
 def refuse_variables(config: DictConfig) -> None:
@@ -56,6 +56,7 @@ def masked(text: str) -> str:
 
 
 def _would_be_written(key: str, names: str) -> UserError:
+    """The refusal of the variables of these names; of whatever there are, where the names are not known."""
     problem = "would be written down with a sweep and its jobs, and may be a secret"
     return UserError(key, names or "...", problem, "set the variable before the command: X=... python -m ...")
 
