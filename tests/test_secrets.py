@@ -1,12 +1,13 @@
 """What may be a secret is refused before it is written down, and left out of what is said."""
 
-import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
 from omegaconf import OmegaConf
+from runs import several
 
-from botscalp.application import _explained, run_application
+from botscalp.application import _explained
 from botscalp.errors import UserError
 from botscalp.secrets import refuse_typed_variables, refuse_variables
 
@@ -37,26 +38,21 @@ def test_addresses_that_the_configuration_itself_reads_are_none() -> None:
     refuse_variables(OmegaConf.create({"base_url": "${oc.env:BOTSCALP_ARCHIVE,https://data.binance.vision}", "n": [1]}))
 
 
-@pytest.mark.parametrize(
-    ("word", "told"),
-    [
-        ("hydra.job.env_set.X=hush", "hydra.job.env_set=X: "),
-        ("++hydra.job.env_set.X=hush,hush", "hydra.job.env_set=X: "),
-        ('+hydra.job.env_set.X="hush{', "hydra.job.env_set=X: "),  # what Hydra cannot read is no exception
-        ("hydra.job.env_set={X: hush}", "hydra.job.env_set=...: "),
-        ("hydra.job={env_set: {X: hush}}", "hydra.job.env_set=...: "),
-        ("hydra={job: {env_copy: [HUSH]}}", "hydra.job.env_copy=...: "),
-    ],
-)
-def test_a_variable_that_is_typed_for_hydra_to_set_is_refused_before_anything_reads_it(
-    word: str, told: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(sys, "argv", ["train.py", "-m", word, "seed=1,2"])
-    with pytest.raises(SystemExit) as ended:
-        run_application(print, config_name="train")
-    said = capsys.readouterr()
-    assert ended.value.code == 2 and said.err.startswith(told) and not said.out
-    assert "hush" not in said.err.lower()
+TYPED = {
+    "hydra.job.env_set.X=hush": "hydra.job.env_set=X: ",
+    "++hydra.job.env_set.X=hush,hush": "hydra.job.env_set=X: ",
+    '+hydra.job.env_set.X="hush{': "hydra.job.env_set=X: ",  # what Hydra cannot read is no exception
+    "hydra.job.env_set={X: hush}": "hydra.job.env_set=...: ",
+    "hydra.job={env_set: {X: hush}}": "hydra.job.env_set=...: ",
+    "hydra={job: {env_copy: [HUSH]}}": "hydra.job.env_copy=...: ",
+}
+
+
+def test_a_variable_that_is_typed_for_hydra_to_set_is_refused_before_anything_reads_it(tmp_path: Path) -> None:
+    outcomes = several([("train", ["-m", word, "seed=1,2"]) for word in TYPED], cwd=tmp_path)
+    for (word, told), outcome in zip(TYPED.items(), outcomes, strict=True):
+        assert outcome["code"] == 2 and outcome["stdout"] == "", word
+        assert outcome["stderr"].startswith(told) and "hush" not in outcome["stderr"].lower(), word
 
 
 def test_words_about_other_keys_are_left_to_hydra() -> None:
